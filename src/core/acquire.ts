@@ -1,0 +1,252 @@
+import type { Core } from './core.ts'
+import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
+import { AcquireTimeoutError, closedError, EngineError } from './errors.ts'
+import { Lease, trustedUntil } from './lease.ts'
+import type { Tended } from './renewal.ts'
+import { backoffMs } from './retry.ts'
+
+/** How a place is asked for. */
+export interface Request {
+  readonly place: Place
+  readonly renew: boolean
+  /** `Infinity` waits for ever, 0 tries once. */
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * Takes a place and waits for its grant. Resolves to `absent` instead of a lease only when
+ * `timeoutMs` is 0 and the lock is taken. Rejects with the signal's reason, `AcquireTimeoutError`,
+ * `EngineError`, `ShapeError`, or `HOLDFAST_CLOSED`. Whatever the outcome, no place is left behind.
+ */
+export function acquire(core: Core, request: Request): Promise<Lease | Absent> {
+  return new Promise((resolve, reject) => {
+    const { signal } = request
+    if (signal?.aborted) reject(signal.reason as Error)
+    else if (core.closed) reject(closedError(request.place.name))
+    else new Acquisition(core, request, resolve, reject).start()
+  })
+}
+
+/** One call that wants a lease, from its first request to its only answer. */
+class Acquisition implements Tended {
+  readonly place: Place
+  readonly #core: Core
+  readonly #request: Request
+  readonly #resolve: (answer: Lease | Absent) => void
+  readonly #reject: (reason: Error) => void
+  readonly #startedAt: number
+  readonly #wait: boolean
+  readonly deadline: number
+  #settled = false
+  /** An acquire request is under way; its answer decides what there is to clean up. */
+  #joining: Promise<void> | undefined
+  /** A request may have run without an answer, so that the engine may know the place. */
+  #doubtful = false
+  #listening: AbortController | undefined
+  #seen: Waiting | undefined
+  #occupant: Occupant | undefined
+  #answeredAt: number
+  #answered = false
+  #failures = 0
+  #lastError: EngineError | undefined
+
+  constructor(
+    core: Core,
+    request: Request,
+    resolve: (answer: Lease | Absent) => void,
+    reject: (reason: Error) => void,
+  ) {
+    this.#core = core
+    this.#request = request
+    this.place = request.place
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#wait = request.timeoutMs > 0
+    this.#startedAt = core.clock.now()
+    this.#answeredAt = this.#startedAt
+    this.deadline = this.#wait ? this.#startedAt + request.timeoutMs : Number.POSITIVE_INFINITY
+  }
+
+  start(): void {
+    this.#core.renewal.tend(this)
+    this.#request.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#join()
+  }
+
+  stands(standing: Standing | Unknown): void {
+    if (this.#settled) return
+    if (standing.state === 'unknown') return this.#doubt(standing.error)
+    this.#answered = true
+    this.#answeredAt = this.#core.clock.now()
+    this.#failures = 0
+    switch (standing.state) {
+      case 'held':
+        return this.#granted(standing)
+      case 'waiting':
+        return this.#waits(standing)
+      case 'absent':
+        this.#occupant = standing.occupant ?? this.#occupant
+        if (!this.#wait) return this.#settle(() => this.#resolve(standing))
+        // The line lost the place; the ticket brings it back where it stood.
+        return this.#join()
+      default:
+        standing satisfies never
+    }
+  }
+
+  /** The time to wait is over. */
+  expire(): void {
+    const { timeoutMs } = this.#request
+    const never = this.#answered
+      ? undefined
+      : (this.#lastError ?? this.#silence(`no answer within timeoutMs (${timeoutMs} ms)`))
+    this.#fail(
+      never ??
+        new AcquireTimeoutError(this.place.name, timeoutMs, {
+          occupant: this.#occupant,
+          ahead: this.#seen?.ahead,
+        }),
+    )
+  }
+
+  async shutdown(): Promise<void> {
+    this.#fail(closedError(this.place.name))
+    await this.#joining
+  }
+
+  readonly #onAbort = (): void => this.#fail(this.#request.signal?.reason as Error)
+
+  #join(): void {
+    this.#joining ??= this.#enter()
+  }
+
+  /** Never rejects. */
+  async #enter(): Promise<void> {
+    const core = this.#core
+    const ticket = this.#seen?.ticket
+    const claim = {
+      ...this.place,
+      wait: this.#wait,
+      ...(ticket === undefined ? {} : { ticket }),
+    }
+    try {
+      const standing = await core.reach(() => this.#ask(claim), this.deadline)
+      this.#joining = undefined
+      if (!this.#settled) this.stands(standing)
+      else if (standing.state !== 'absent') core.abandon(this.place)
+    } catch (error) {
+      this.#joining = undefined
+      if (this.#settled && this.#doubtful) core.abandon(this.place)
+      this.#fail(error as Error)
+    }
+  }
+
+  async #ask(claim: Claim): Promise<Standing> {
+    if (this.#settled) throw this.#silence('the call was over before it was sent', 'none')
+    try {
+      return await this.#core.engine.acquire(claim)
+    } catch (error) {
+      if (error instanceof EngineError) {
+        this.#lastError = error
+        this.#doubtful ||= error.outcome === 'unknown'
+      }
+      throw error
+    }
+  }
+
+  #granted(held: Held): void {
+    const core = this.#core
+    if (trustedUntil(held, this.place) <= core.clock.now()) {
+      // The answer was slower than the lease is long. A renewal says whether it can still be had.
+      if (core.clock.now() < this.#startedAt + core.requestTimeoutMs) {
+        return core.renewal.schedule(this, 0)
+      }
+      return this.#fail(this.#silence('answers take longer than the lease (ttlMs) lasts'))
+    }
+    this.#settle(() => {
+      const lease = new Lease(core, this.place, held, this.#request.renew)
+      const waitedMs = core.clock.now() - this.#startedAt
+      core.events.emit('granted', { lease, waitedMs })
+      this.#resolve(lease)
+    })
+  }
+
+  #waits(waiting: Waiting): void {
+    const { events, renewal } = this.#core
+    const moved = this.#seen?.ahead !== waiting.ahead
+    this.#seen = waiting
+    this.#occupant = waiting.occupant ?? this.#occupant
+    if (moved) {
+      events.emit('waiting', {
+        name: this.place.name,
+        identity: this.place.identity,
+        ahead: waiting.ahead,
+        occupant: this.#occupant,
+      })
+    }
+    const aliveMs = this.place.waitTtlMs / 3
+    const soon = waiting.lookMs < aliveMs
+    renewal.schedule(this, soon ? waiting.lookMs : aliveMs, soon ? 0 : aliveMs / 2)
+    if (this.#listening === undefined) void this.#listen()
+  }
+
+  /** Waits for pushes for as long as the call waits. */
+  async #listen(): Promise<void> {
+    const { engine, renewal } = this.#core
+    this.#listening = new AbortController()
+    const { signal } = this.#listening
+    try {
+      while (!this.#settled) {
+        const news = await engine.wait(this.place, signal)
+        if (this.#settled) return
+        if (news.state === 'held') this.stands(news)
+        else renewal.schedule(this, 0)
+      }
+    } catch {
+      // Without pushes the looks go on; the next one that finds the place waiting listens again.
+      this.#listening = undefined
+    }
+  }
+
+  /**
+   * The engine did not answer a look. The call gives up some time after the place must have ended.
+   */
+  #doubt(error: EngineError): void {
+    const { clock, random, renewal, requestTimeoutMs } = this.#core
+    this.#lastError = error
+    this.#failures++
+    const patienceMs = this.place.waitTtlMs + requestTimeoutMs
+    if (clock.now() - this.#answeredAt > patienceMs) return this.#fail(error)
+    renewal.schedule(this, backoffMs(this.#failures, random))
+  }
+
+  #fail(reason: Error): void {
+    if (this.#settled) return
+    this.#settle(() => this.#reject(reason))
+    // A request under way cleans up after itself, once its answer says what there is.
+    const mayBeKnown = this.#answered || this.#doubtful
+    if (mayBeKnown && this.#joining === undefined) this.#core.abandon(this.place)
+  }
+
+  #settle(answer: () => void): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#core.renewal.stop(this)
+    this.#request.signal?.removeEventListener('abort', this.#onAbort)
+    answer()
+    this.#listening?.abort()
+  }
+
+  #silence(problem: string, outcome: 'none' | 'unknown' = 'unknown'): EngineError {
+    return new EngineError({
+      engine: this.#core.engine.name,
+      operation: 'acquire',
+      outcome,
+      transient: false,
+      problem,
+      lock: this.place.name,
+      cause: this.#lastError,
+    })
+  }
+}

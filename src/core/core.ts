@@ -1,0 +1,118 @@
+import { writeAbout } from './about.ts'
+import type { Clock, Random } from './clock.ts'
+import type { Engine, Place } from './engine.ts'
+import { closedError } from './errors.ts'
+import { Events } from './events.ts'
+import type { LeaseSettings } from './options.ts'
+import { Renewal } from './renewal.ts'
+import { persist } from './retry.ts'
+
+/** Longest time a silent waiter or an unclaimed grant may cost, whatever the ttl. */
+const MOST_WAIT_TTL_MS = 10_000
+
+/** What a Holdfast is made of. */
+export interface CoreParts {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly random: Random
+  readonly defaults: LeaseSettings
+  /** How long a call keeps trying to reach the engine. */
+  readonly requestTimeoutMs: number
+  readonly host: string
+  readonly pid: number
+}
+
+/** What the locks and leases of one Holdfast share. */
+export class Core {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly random: Random
+  readonly defaults: LeaseSettings
+  readonly requestTimeoutMs: number
+  readonly events: Events = new Events()
+  readonly renewal: Renewal
+  closed = false
+  readonly #host: string
+  readonly #pid: number
+  readonly #abandoned = new Set<Promise<void>>()
+  readonly #ending = new AbortController()
+
+  constructor(parts: CoreParts) {
+    this.engine = parts.engine
+    this.clock = parts.clock
+    this.random = parts.random
+    this.defaults = parts.defaults
+    this.requestTimeoutMs = parts.requestTimeoutMs
+    this.renewal = new Renewal(parts.engine, parts.clock)
+    this.#host = parts.host
+    this.#pid = parts.pid
+  }
+
+  /** Throws once the Holdfast is closed. */
+  assertOpen(lock?: string): void {
+    if (this.closed) throw closedError(lock)
+  }
+
+  /** A new place for a lock, with a fresh identity. */
+  place(name: string, shape: Place['shape'], permits: number, lease: LeaseSettings): Place {
+    const waitTtlMs = Math.min(lease.ttlMs, MOST_WAIT_TTL_MS)
+    return {
+      name,
+      shape,
+      permits,
+      identity: this.random.identity(),
+      ttlMs: lease.ttlMs,
+      waitTtlMs,
+      // A lease that never renews must get its whole life at the grant.
+      grantTtlMs: lease.renew ? waitTtlMs : lease.ttlMs,
+      minHoldMs: lease.minHoldMs,
+      lockDelayMs: lease.lockDelayMs,
+      about: writeAbout({
+        host: this.#host,
+        pid: this.#pid,
+        ...(lease.label === undefined ? {} : { label: lease.label }),
+      }),
+    }
+  }
+
+  /** Repeats an engine call for up to `requestTimeoutMs`, or until the earlier moment `by`. */
+  reach<T>(call: () => Promise<T>, by: number = Number.POSITIVE_INFINITY): Promise<T> {
+    const until = Math.min(by, this.clock.now() + this.requestTimeoutMs)
+    return persist(call, { clock: this.clock, random: this.random, until: () => until })
+  }
+
+  /**
+   * Gives a place back in the background, for callers that were already answered. Repeated until
+   * the engine answers or the place has ended by itself.
+   */
+  abandon(place: Place): void {
+    const { clock, random } = this
+    const longest = Math.max(place.ttlMs + place.lockDelayMs, place.waitTtlMs)
+    const until = clock.now() + longest + this.requestTimeoutMs
+    const leaving = persist(() => this.engine.release(place), {
+      clock,
+      random,
+      until: () => until,
+      signal: this.#ending.signal,
+    })
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          if (!this.#ending.signal.aborted) this.events.emit('error', { name: place.name, error })
+        },
+      )
+      .finally(() => this.#abandoned.delete(leaving))
+    this.#abandoned.add(leaving)
+  }
+
+  /** Resolves when every abandoned place was given back. */
+  async settleAbandoned(): Promise<void> {
+    while (this.#abandoned.size > 0) await Promise.all(this.#abandoned)
+  }
+
+  /** Stops every timer and background call. */
+  end(): void {
+    this.renewal.close()
+    this.#ending.abort()
+  }
+}

@@ -1,0 +1,175 @@
+import { describeOccupant } from './about.ts'
+import type { Occupant, Shape } from './engine.ts'
+
+/** Stable within a major version; messages are not. Match on `error.code`. */
+export type ErrorCode =
+  | 'HOLDFAST_ACQUIRE_TIMEOUT'
+  | 'HOLDFAST_LEASE_LOST'
+  | 'HOLDFAST_ENGINE_FAILED'
+  | 'HOLDFAST_SHAPE_MISMATCH'
+  | 'HOLDFAST_UNSUPPORTED'
+  | 'HOLDFAST_CLOSED'
+
+/** Base of every error that Holdfast makes for something other than a programming mistake. */
+export class HoldfastError extends Error {
+  override readonly name: string = 'HoldfastError'
+  readonly code: ErrorCode
+  /** Name of the lock concerned, where there is one. */
+  readonly lock: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: { lock?: string; cause?: unknown } = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : undefined)
+    this.code = code
+    this.lock = details.lock
+  }
+}
+
+/** `acquire` or `run` waited `timeoutMs` and was not granted. Nothing was left in the line. */
+export class AcquireTimeoutError extends HoldfastError {
+  override readonly name = 'AcquireTimeoutError'
+  readonly timeoutMs: number
+  /** Who held the lock when it was last seen, where the engine could tell. */
+  readonly occupant: Occupant | undefined
+  /** Places in front when last seen; `undefined` when the call never stood in the line. */
+  readonly ahead: number | undefined
+
+  constructor(
+    lock: string,
+    timeoutMs: number,
+    seen: { occupant?: Occupant | undefined; ahead?: number | undefined },
+  ) {
+    const holder = seen.occupant ? `; held by ${describeOccupant(seen.occupant)}` : ''
+    const line = seen.ahead === undefined ? '' : `; ${seen.ahead} ahead in the line`
+    const advice =
+      timeoutMs === 0
+        ? 'Try later, or wait with a larger timeoutMs'
+        : 'Raise timeoutMs, or inspect the lock to see who keeps it'
+    super(
+      'HOLDFAST_ACQUIRE_TIMEOUT',
+      `Lock ${quote(lock)} was not granted within ${timeoutMs} ms${holder}${line}. ${advice}.`,
+      { lock },
+    )
+    this.timeoutMs = timeoutMs
+    this.occupant = seen.occupant
+    this.ahead = seen.ahead
+  }
+}
+
+/**
+ * Why a lease is gone: `expired` without a confirmed renewal, `refused` because the engine no
+ * longer knows it, or `short` when less time is left than `assertHeld` asked for.
+ */
+export type LossReason = 'expired' | 'refused' | 'short'
+
+/** Work ran, or was about to run, without its lease. It is also the reason of `lease.signal`. */
+export class LeaseLostError extends HoldfastError {
+  override readonly name = 'LeaseLostError'
+  readonly reason: LossReason
+  readonly fence: number
+
+  constructor(lock: string, fence: number, reason: LossReason, cause?: unknown) {
+    const told = {
+      expired: 'ended before a renewal was confirmed',
+      refused: 'was released, taken over or deleted by somebody else',
+      short: 'has less time left than asked for',
+    }[reason]
+    super(
+      'HOLDFAST_LEASE_LOST',
+      `The lease of lock ${quote(lock)} (fence ${fence}) ${told}. ` +
+        'Stop writing; a resource that checks the fence refuses late writes.',
+      cause === undefined ? { lock } : { lock, cause },
+    )
+    this.reason = reason
+    this.fence = fence
+  }
+}
+
+/** What is known of a failed engine call: `none` did not run, `unknown` may have run. */
+export type Outcome = 'none' | 'unknown'
+
+/** The engine gave no answer or refused the operation. Says nothing about who holds the lock. */
+export class EngineError extends HoldfastError {
+  override readonly name = 'EngineError'
+  readonly engine: string
+  readonly operation: string
+  readonly outcome: Outcome
+  /** Whether the same call may succeed when it is repeated in a moment. */
+  readonly transient: boolean
+
+  constructor(details: {
+    engine: string
+    operation: string
+    outcome: Outcome
+    transient: boolean
+    /** What went wrong and what to do, without a final full stop. */
+    problem: string
+    lock?: string | undefined
+    cause?: unknown
+  }) {
+    const on = details.lock === undefined ? '' : ` of lock ${quote(details.lock)}`
+    const doubt =
+      details.outcome === 'unknown' ? ' It is unknown whether the call took effect.' : ''
+    super(
+      'HOLDFAST_ENGINE_FAILED',
+      `${details.operation}${on} failed on ${details.engine}: ${details.problem}.${doubt}`,
+      {
+        ...(details.lock === undefined ? {} : { lock: details.lock }),
+        ...(details.cause === undefined ? {} : { cause: details.cause }),
+      },
+    )
+    this.engine = details.engine
+    this.operation = details.operation
+    this.outcome = details.outcome
+    this.transient = details.transient
+  }
+}
+
+/** The name is already used by something else. Nothing was changed. */
+export class ShapeError extends HoldfastError {
+  override readonly name = 'ShapeError'
+  readonly wanted: Shape
+  /** The shape that was found, or `null` when the engine's key holds no lock at all. */
+  readonly found: Shape | null
+
+  constructor(lock: string, wanted: Shape, found: Shape | null, detail = '') {
+    const is = found === null ? `something that is no lock${detail}` : shapeText(found)
+    super(
+      'HOLDFAST_SHAPE_MISMATCH',
+      `Lock ${quote(lock)} was asked for as ${shapeText(wanted)}, ` +
+        `but the name is in use by ${is}. ` +
+        'Use another name, or the same shape everywhere.',
+      { lock },
+    )
+    this.wanted = wanted
+    this.found = found
+  }
+}
+
+/** The engine or URL cannot do what was asked. */
+export class UnsupportedError extends HoldfastError {
+  override readonly name = 'UnsupportedError'
+
+  constructor(message: string, lock?: string) {
+    super('HOLDFAST_UNSUPPORTED', message, lock === undefined ? {} : { lock })
+  }
+}
+
+/** The error of every call on a closed Holdfast. */
+export function closedError(lock?: string): HoldfastError {
+  const what = lock === undefined ? 'This Holdfast' : `The Holdfast of lock ${quote(lock)}`
+  return new HoldfastError(
+    'HOLDFAST_CLOSED',
+    `${what} was closed. Make a new one with connect() or createHoldfast().`,
+    lock === undefined ? {} : { lock },
+  )
+}
+
+/** A name for messages: quoted, control characters escaped, cut when long. */
+export function quote(name: string): string {
+  const shown = name.length > 100 ? `${name.slice(0, 99)}…` : name
+  return JSON.stringify(shown)
+}
+
+function shapeText(shape: Shape): string {
+  return shape.kind === 'semaphore' ? `a semaphore of ${shape.capacity}` : `a ${shape.kind}`
+}

@@ -1,0 +1,310 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import type { Core } from './core.ts'
+import type { Held, Place, Standing, Unknown } from './engine.ts'
+import { closedError, type EngineError, LeaseLostError, type LossReason } from './errors.ts'
+import { checkWhole, MAX_MS } from './options.ts'
+import type { Tended } from './renewal.ts'
+import { backoffMs } from './retry.ts'
+
+/** Share of the ttl by which two clocks may drift apart during one lease, plus rounding. */
+const DRIFT = 0.01
+const ROUNDING_MS = 2
+
+/** A renewal is due when less than this share of the ttl is left. */
+const RENEW_BELOW = 2 / 3
+
+/** Share of the ttl by which a renewal may travel early, with others. */
+const SLACK = 1 / 6
+
+/**
+ * `held`; `jeopardy` while renewals fail but the lease still stands; `lost`; `released` once
+ * `release` was called.
+ */
+export type LeaseState = 'held' | 'jeopardy' | 'lost' | 'released'
+
+/** The latest moment up to which a holder may trust a lease that the engine confirmed. */
+export function trustedUntil(held: Held, place: Place): number {
+  return held.deadline - (place.ttlMs * DRIFT + ROUNDING_MS)
+}
+
+/**
+ * The right to hold a lock for a time. It renews itself unless told otherwise, and tells when it is
+ * lost no later than the lock could be granted to another: through `signal`, `held`, `assertHeld`.
+ */
+export class Lease implements AsyncDisposable {
+  /** Name of the lock. */
+  readonly name: string
+  /**
+   * Fencing token: larger than that of every earlier grant of this lock. Hand it to the resource
+   * and let the resource refuse a smaller one than the largest it saw.
+   */
+  readonly fence: number
+  /** Unique value of this lease, 32 hex digits. */
+  readonly identity: string
+  readonly #tending: LeaseTending
+
+  /** @internal */
+  constructor(core: Core, place: Place, held: Held, renew: boolean) {
+    this.name = place.name
+    this.fence = held.fence
+    this.identity = place.identity
+    this.#tending = new LeaseTending(core, place, held, renew, this)
+  }
+
+  /**
+   * Aborts when the lease is lost, with a `LeaseLostError` as its reason. A release does not abort
+   * it.
+   */
+  get signal(): AbortSignal {
+    return this.#tending.signal
+  }
+
+  /** Whether the lock is still this lease's, computed from the clock at this moment. */
+  get held(): boolean {
+    return this.#tending.remainingMs > 0
+  }
+
+  get state(): LeaseState {
+    return this.#tending.state
+  }
+
+  /** Milliseconds that the lease is certain to last without another renewal; 0 once it is gone. */
+  get remainingMs(): number {
+    return this.#tending.remainingMs
+  }
+
+  /**
+   * Throws `LeaseLostError` unless the lease is held for at least `minMs` more (0 to 2147483647).
+   * Call it right before a write that takes about that long.
+   */
+  assertHeld(minMs = 0): void {
+    checkWhole('minMs', minMs, 0, MAX_MS)
+    this.#tending.assertHeld(minMs)
+  }
+
+  /**
+   * Renews now and resolves when the engine confirmed it. Rejects with `LeaseLostError` when the
+   * lease is gone, and with `EngineError` when the engine gave no answer, which loses nothing yet.
+   */
+  renew(): Promise<void> {
+    return this.#tending.renew()
+  }
+
+  /**
+   * Gives the lock back; the next waiter is granted in the same step. Resolves to `false` when the
+   * lease was already gone. Rejects with `EngineError` when the engine cannot be reached: the
+   * release is then retried in the background, and the lock ends with its ttl at the latest.
+   * Calling it again returns the same promise.
+   */
+  release(): Promise<boolean> {
+    return this.#tending.release()
+  }
+
+  /** Releases like `release`, but never rejects: a failure is told as an `error` event. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#tending.dispose()
+  }
+
+  /** @internal Releases after work that ended well; resolves to the loss, if there was one. */
+  finish(): Promise<LeaseLostError | undefined> {
+    return this.#tending.dispose()
+  }
+}
+
+/** Keeps one lease alive. Apart from `Lease`, so that users see the lease and nothing else. */
+class LeaseTending implements Tended {
+  readonly place: Place
+  readonly #core: Core
+  readonly #lease: Lease
+  readonly #renews: boolean
+  readonly #grantedAt: number
+  #until: number
+  #state: LeaseState = 'held'
+  #failures = 0
+  #lastFailure: EngineError | undefined
+  #loss: LeaseLostError | undefined
+  /** Made on first use: most leases end before anybody asks for their signal. */
+  #controller: AbortController | undefined
+  #releasing: Promise<boolean> | undefined
+
+  constructor(core: Core, place: Place, held: Held, renews: boolean, lease: Lease) {
+    this.#core = core
+    this.place = place
+    this.#lease = lease
+    this.#renews = renews
+    this.#grantedAt = core.clock.now()
+    this.#until = trustedUntil(held, place)
+    core.renewal.tend(this)
+    this.#scheduleNext()
+  }
+
+  get deadline(): number {
+    return this.#until
+  }
+
+  get state(): LeaseState {
+    this.#noticeDeadline()
+    return this.#state
+  }
+
+  get remainingMs(): number {
+    this.#noticeDeadline()
+    const alive = this.#state === 'held' || this.#state === 'jeopardy'
+    return alive ? this.#until - this.#core.clock.now() : 0
+  }
+
+  get signal(): AbortSignal {
+    this.#noticeDeadline()
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#loss !== undefined) this.#controller.abort(this.#loss)
+    }
+    return this.#controller.signal
+  }
+
+  assertHeld(minMs: number): void {
+    const left = this.remainingMs
+    if (left > 0 && left >= minMs) return
+    throw this.#loss ?? this.#lossError(left > 0 ? 'short' : 'expired')
+  }
+
+  stands(standing: Standing | Unknown): void {
+    if (this.#state === 'released' || this.#state === 'lost') return
+    switch (standing.state) {
+      case 'held':
+        return this.#confirm(standing)
+      case 'unknown':
+        return this.#doubt(standing.error)
+      case 'waiting':
+      case 'absent':
+        return this.#lose('refused')
+      default:
+        standing satisfies never
+    }
+  }
+
+  expire(): void {
+    this.#lose('expired')
+  }
+
+  async shutdown(): Promise<void> {
+    const released = this.dispose()
+    // Work that still runs must hear that its lock is being given back.
+    this.#controller?.abort(closedError(this.place.name))
+    await released
+  }
+
+  async renew(): Promise<void> {
+    const { core, place } = { core: this.#core, place: this.place }
+    core.assertOpen(place.name)
+    this.assertHeld(0)
+    const [standing] = await core.reach(async () => {
+      const standings = await core.engine.renew([place])
+      if (standings[0]?.state === 'unknown') throw standings[0].error
+      return standings
+    }, this.#until)
+    if (standing !== undefined) this.stands(standing)
+    this.assertHeld(0)
+  }
+
+  release(): Promise<boolean> {
+    this.#releasing ??= this.#release()
+    return this.#releasing
+  }
+
+  async dispose(): Promise<LeaseLostError | undefined> {
+    this.#noticeDeadline()
+    try {
+      const released = await this.release()
+      return released ? undefined : (this.#loss ?? this.#lossError('refused'))
+    } catch (error) {
+      this.#core.events.emit('error', { name: this.place.name, error })
+      return undefined
+    }
+  }
+
+  async #release(): Promise<boolean> {
+    const { place } = this
+    const core = this.#core
+    if (!this.#lease.held) {
+      // Unconfirmed is not gone: an unanswered renewal may have kept the lock on the engine.
+      if (this.#loss?.reason === 'expired') core.abandon(place)
+      return false
+    }
+    this.#state = 'released'
+    core.renewal.stop(this)
+    let doubtful = false
+    try {
+      const there = await core.reach(async () => {
+        try {
+          return await core.engine.release(place)
+        } catch (error) {
+          doubtful ||= (error as Partial<EngineError>).outcome !== 'none'
+          throw error
+        }
+      }, this.#until)
+      // After a lost reply the repeated call finds nothing: the first one had done it.
+      const released = there || doubtful
+      const heldMs = core.clock.now() - this.#grantedAt
+      if (released) core.events.emit('released', { lease: this.#lease, heldMs })
+      return released
+    } catch (error) {
+      core.abandon(place)
+      throw error
+    }
+  }
+
+  #confirm(held: Held): void {
+    // Replies may come out of order; each is true of its own moment, so the latest moment counts.
+    this.#until = Math.max(this.#until, trustedUntil(held, this.place))
+    if (this.#until <= this.#core.clock.now()) return this.#lose('expired')
+    this.#failures = 0
+    this.#lastFailure = undefined
+    if (this.#state === 'jeopardy') {
+      this.#state = 'held'
+      this.#core.events.emit('secured', { lease: this.#lease })
+    }
+    this.#scheduleNext()
+  }
+
+  #doubt(error: EngineError): void {
+    this.#lastFailure = error
+    this.#failures++
+    const { clock, events, random, renewal } = this.#core
+    const remainingMs = this.remainingMs
+    if (remainingMs === 0) return
+    if (this.#state === 'held') {
+      this.#state = 'jeopardy'
+      events.emit('jeopardy', { lease: this.#lease, remainingMs, error })
+    }
+    const pauseMs = Math.min(backoffMs(this.#failures, random), this.place.ttlMs / 10)
+    renewal.schedule(this, Math.min(pauseMs, this.#until - clock.now()))
+  }
+
+  #scheduleNext(): void {
+    if (!this.#renews) return
+    const { ttlMs } = this.place
+    const leftMs = this.#until - this.#core.clock.now()
+    const inMs = Math.max(0, leftMs - ttlMs * RENEW_BELOW)
+    this.#core.renewal.schedule(this, inMs, Math.min(inMs, ttlMs * SLACK))
+  }
+
+  /** A blocked event loop or a suspended machine may ask before the timer could fire. */
+  #noticeDeadline(): void {
+    const open = this.#state === 'held' || this.#state === 'jeopardy'
+    if (open && this.#core.clock.now() >= this.#until) this.#lose('expired')
+  }
+
+  #lose(reason: LossReason): void {
+    if (this.#state === 'lost' || this.#state === 'released') return
+    this.#state = 'lost'
+    this.#core.renewal.stop(this)
+    this.#loss = this.#lossError(reason)
+    this.#controller?.abort(this.#loss)
+    this.#core.events.emit('lost', { lease: this.#lease, error: this.#loss })
+  }
+
+  #lossError(reason: LossReason): LeaseLostError {
+    return new LeaseLostError(this.place.name, this.#lease.fence, reason, this.#lastFailure)
+  }
+}

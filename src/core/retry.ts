@@ -1,0 +1,39 @@
+import { type Clock, type Random, sleep } from './clock.ts'
+import { EngineError } from './errors.ts'
+
+/** First pause and longest pause between two tries, before jitter. */
+const FIRST_PAUSE_MS = 20
+const LONGEST_PAUSE_MS = 500
+
+/** The pause before try number `failures + 1`: doubling, capped, between half and all of it. */
+export function backoffMs(failures: number, random: Random): number {
+  const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10))
+  return full * (0.5 + random.fraction() / 2)
+}
+
+export function isTransient(error: unknown): boolean {
+  return error instanceof EngineError && error.transient
+}
+
+/**
+ * Repeats an engine call, which is harmless by contract, until it is answered, fails for a reason
+ * that will not pass, the clock passes `until()`, or `signal` aborts. Rejects with the last error
+ * of the call, or with the signal's reason.
+ */
+export async function persist<T>(
+  call: () => Promise<T>,
+  limits: { clock: Clock; random: Random; until: () => number; signal?: AbortSignal },
+  onFailure?: (error: EngineError) => void,
+): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error
+      onFailure?.(error)
+      const pauseMs = backoffMs(failures, limits.random)
+      if (!error.transient || limits.clock.now() + pauseMs >= limits.until()) throw error
+      await sleep(limits.clock, pauseMs, limits.signal)
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import type { Clock, Timer } from '../../../core/clock.ts'
+import type { RedisFailure, Reply } from '../port.ts'
+
+/** A command somebody waits for. */
+export class Call {
+  readonly name: string
+  readonly args: readonly (string | number)[]
+  readonly key: string | undefined
+  readonly timeoutMs: number
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (failure: RedisFailure) => void
+  /** Replies the connection had received when the command was written; -1 while it was not. */
+  repliesBefore = -1
+  dueAt = 0
+  /** The lane it stands in; `undefined` once it is settled. */
+  lane: Lane | undefined
+  previous: Call | undefined
+  next: Call | undefined
+
+  constructor(
+    name: string,
+    args: readonly (string | number)[],
+    options: { timeoutMs: number; key?: string },
+    resolve: (reply: Reply) => void,
+    reject: (failure: RedisFailure) => void,
+  ) {
+    this.name = name
+    this.args = args
+    this.key = options.key
+    this.timeoutMs = options.timeoutMs
+    this.resolve = resolve
+    this.reject = reject
+  }
+}
+
+/**
+ * A timer for a time limit on an answer. After a stall of the event loop a timer fires before the
+ * answers that came meanwhile were read, so the action waits until they were.
+ */
+export function limit(clock: Clock, action: () => void, ms: number): Timer {
+  let cancelled = false
+  const timer = clock.setTimer(() => {
+    setImmediate(() => {
+      if (!cancelled) action()
+    })
+  }, ms)
+  return {
+    cancel() {
+      cancelled = true
+      timer.cancel()
+    },
+  }
+}
+
+/** Calls with one time limit, hence in the order in which they fall due: one timer serves all. */
+class Lane {
+  readonly #clock: Clock
+  readonly #timeoutMs: number
+  readonly #expire: (call: Call) => void
+  readonly #done: (timeoutMs: number) => void
+  #first: Call | undefined
+  #last: Call | undefined
+  #timer: Timer | undefined
+
+  constructor(
+    clock: Clock,
+    timeoutMs: number,
+    expire: (call: Call) => void,
+    done: (timeoutMs: number) => void,
+  ) {
+    this.#clock = clock
+    this.#timeoutMs = timeoutMs
+    this.#expire = expire
+    this.#done = done
+  }
+
+  add(call: Call): void {
+    call.lane = this
+    call.dueAt = this.#clock.now() + this.#timeoutMs
+    call.previous = this.#last
+    if (this.#last) this.#last.next = call
+    else this.#first = call
+    this.#last = call
+    this.#timer ??= limit(this.#clock, this.#sweep, this.#timeoutMs)
+  }
+
+  remove(call: Call): void {
+    if (call.previous) call.previous.next = call.next
+    else this.#first = call.next
+    if (call.next) call.next.previous = call.previous
+    else this.#last = call.previous
+    call.lane = undefined
+    call.previous = undefined
+    call.next = undefined
+  }
+
+  *calls(): Generator<Call> {
+    for (let call = this.#first; call; ) {
+      const { next } = call
+      yield call
+      call = next
+    }
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  readonly #sweep = (): void => {
+    this.#timer = undefined
+    const now = this.#clock.now()
+    for (let call = this.#first; call && call.dueAt <= now; call = this.#first) {
+      this.remove(call)
+      this.#expire(call)
+    }
+    // What an expired call set off may have added calls and with them a timer.
+    if (this.#timer) return
+    if (this.#first) this.#timer = limit(this.#clock, this.#sweep, this.#first.dueAt - now)
+    else this.#done(this.#timeoutMs)
+  }
+}
+
+/**
+ * All calls that are not settled, with a time limit on each. Commands come by the ten thousand a
+ * second and mostly with the same limit, so a call costs two links in a list and no timer.
+ */
+export class Calls {
+  readonly #clock: Clock
+  readonly #expire: (call: Call) => void
+  readonly #lanes = new Map<number, Lane>()
+
+  /** `expire` gets each call whose time is over, already taken out. */
+  constructor(clock: Clock, expire: (call: Call) => void) {
+    this.#clock = clock
+    this.#expire = expire
+  }
+
+  add(call: Call): void {
+    let lane = this.#lanes.get(call.timeoutMs)
+    if (!lane) {
+      lane = new Lane(this.#clock, call.timeoutMs, this.#expire, this.#laneDone)
+      this.#lanes.set(call.timeoutMs, lane)
+    }
+    lane.add(call)
+  }
+
+  /** Says whether the call was still open, and takes it out. */
+  take(call: Call): boolean {
+    if (!call.lane) return false
+    call.lane.remove(call)
+    return true
+  }
+
+  /** Takes out every open call. */
+  takeAll(): Call[] {
+    const all: Call[] = []
+    for (const lane of this.#lanes.values()) {
+      for (const call of lane.calls()) {
+        lane.remove(call)
+        all.push(call)
+      }
+    }
+    return all
+  }
+
+  close(): void {
+    for (const lane of this.#lanes.values()) lane.close()
+    this.#lanes.clear()
+  }
+
+  readonly #laneDone = (timeoutMs: number): void => {
+    this.#lanes.delete(timeoutMs)
+  }
+}

@@ -1,0 +1,84 @@
+import type { PortOptions, RedisPort } from '../port.ts'
+import type { ParsedRedisUrl } from '../url.ts'
+import { type IoredisClient, ioredisPort } from './ioredis.ts'
+import { type NodeRedisClient, nodeRedisPort } from './node-redis.ts'
+
+/** Every client object that Holdfast takes. */
+export type RedisClient = IoredisClient | NodeRedisClient
+
+const WANTED =
+  'Hand in a Redis or Cluster of ioredis 5 or 6, or what createClient or createCluster of ' +
+  'node-redis 5 or 6 or createSentinel of node-redis 6 returns'
+
+/** The port for the client a user made, told by what it can do: class names do not survive. */
+export function portFor(client: RedisClient, options: PortOptions): RedisPort {
+  const given: unknown = client
+  if (isIoredis(given)) return ioredisPort(given, options)
+  if (isNodeRedis(given)) return nodeRedisPort(given, options)
+  throw new TypeError(`redis() was given ${describe(given)}. ${WANTED}.`)
+}
+
+/** A port for a URL, over the ioredis that comes with this package. */
+export async function portFromUrl(url: ParsedRedisUrl, options: PortOptions): Promise<RedisPort> {
+  const { Redis } = await import('ioredis')
+  const pattern = new Redis({
+    ...(url.path === undefined ? { host: url.host, port: url.port } : { path: url.path }),
+    ...(url.username === undefined ? {} : { username: url.username }),
+    ...(url.password === undefined ? {} : { password: url.password }),
+    // A name is checked against the certificate; an address cannot be asked for by name.
+    ...(url.tls ? { tls: { servername: url.serverName } } : {}),
+    ...(url.family === undefined ? {} : { family: url.family }),
+    db: url.db,
+    lazyConnect: true,
+  })
+  return ioredisPort(pattern, options)
+}
+
+function isIoredis(given: unknown): given is IoredisClient {
+  return (
+    has(given, 'call', 'function') &&
+    has(given, 'defineCommand', 'function') &&
+    has(given, 'duplicate', 'function') &&
+    has(given, 'options', 'object')
+  )
+}
+
+function isNodeRedis(given: unknown): given is NodeRedisClient {
+  return (
+    has(given, 'sendCommand', 'function') &&
+    has(given, 'duplicate', 'function') &&
+    has(given, 'destroy', 'function') &&
+    has(given, 'isOpen', 'boolean')
+  )
+}
+
+function describe(given: unknown): string {
+  if (given === null) return 'null'
+  if (typeof given === 'function') return `the function ${given.name || 'without a name'}`
+  if (typeof given !== 'object') return `a ${typeof given}`
+  if ('then' in given) return 'a promise; await it first'
+  if (has(given, 'execute', 'function') && has(given, 'isOpen', 'boolean')) {
+    return 'a pool of node-redis; Holdfast needs no pool, only the client it is made of'
+  }
+  if (has(given, 'getMasterNode', 'function')) {
+    return 'a Sentinel client of node-redis 5, which cannot be duplicated'
+  }
+  if (has(given, 'exec', 'function') && has(given, 'redis', 'object')) {
+    return 'a pipeline or transaction of ioredis, not its client'
+  }
+  if (has(given, 'sendCommand', 'function') && has(given, 'quit', 'function')) {
+    return 'a client of node-redis 4 or older, or one in legacy mode'
+  }
+  if (has(given, 'customCommand', 'function')) return 'a client of Valkey GLIDE, not yet supported'
+  return `an object of class ${given.constructor?.name ?? 'unknown'}`
+}
+
+function has(given: unknown, name: string, type: string): boolean {
+  // Properties are looked at, not called: a getter of the user's may do anything.
+  return (
+    typeof given === 'object' &&
+    given !== null &&
+    name in given &&
+    typeof (given as Record<string, unknown>)[name] === type
+  )
+}

@@ -1,0 +1,377 @@
+import type { Clock } from '../../core/clock.ts'
+import type {
+  Claim,
+  Engine,
+  Guarantees,
+  ListQuery,
+  LockPage,
+  LockState,
+  Occupant,
+  Place,
+  Shape,
+  Standing,
+  Unknown,
+} from '../../core/engine.ts'
+import { closedError, EngineError, ShapeError, UnsupportedError } from '../../core/errors.ts'
+import { engineError } from './failure.ts'
+import { type LockKeys, lockKeys } from './keys.ts'
+import { listLocks } from './list.ts'
+import { News } from './news.ts'
+import { RedisFailure, type RedisPort, type Reply } from './port.ts'
+import type { Script } from './script.ts'
+import * as scripts from './scripts.generated.ts'
+import { ServerTime } from './server-time.ts'
+
+/** Most waiters that `inspect` shows. */
+const SHOWN_WAITERS = 100
+
+/** Read in a reply where a number is due. */
+const number = (reply: Reply | undefined): number => Number(reply)
+const text = (reply: Reply | undefined): string => String(reply ?? '')
+
+/** How the engine is set up, every gap filled. */
+export interface RedisSettings {
+  readonly clock: Clock
+  /** In front of every lock name. */
+  readonly prefix: string
+  /** How long one command may take. */
+  readonly commandTimeoutMs: number
+  /** How long the last fence of a lock is kept after its last use. */
+  readonly fenceTtlMs: number
+  /** Channel on which this process hears of its grants. */
+  readonly channel: string
+}
+
+/**
+ * Mutexes on one Redis or Valkey primary. Every call is one script, so that a step and the grant
+ * that follows from it cannot be torn apart.
+ */
+export class RedisEngine implements Engine {
+  readonly name = 'redis'
+  readonly guarantees: Guarantees = {
+    fence: true,
+    fifo: true,
+    push: true,
+    shared: true,
+    kinds: ['mutex'],
+  }
+  readonly #port: RedisPort
+  readonly #settings: RedisSettings
+  readonly #serverTime: ServerTime
+  readonly #news: News
+  #subscription: { close(): Promise<void> } | undefined
+  #listening = false
+  readonly #awaitingReady: (() => void)[] = []
+  #closing: Promise<void> | undefined
+
+  constructor(port: RedisPort, settings: RedisSettings) {
+    this.#port = port
+    this.#settings = settings
+    this.#serverTime = new ServerTime(settings.clock)
+    this.#news = new News(settings.clock, this.#serverTime)
+    port.onBreak(() => this.#serverTime.forget())
+  }
+
+  /** Learns the server's time; rejects with `EngineError` when there is no server. */
+  async ping(): Promise<void> {
+    const sentAt = this.#settings.clock.now()
+    const reply = await this.#send('connect', undefined, () =>
+      this.#port.command('time', [], { timeoutMs: this.#settings.commandTimeoutMs }),
+    )
+    const [seconds, micros] = reply as Reply[]
+    this.#serverTime.told(sentAt, number(seconds) * 1_000_000 + number(micros))
+  }
+
+  async acquire(claim: Claim): Promise<Standing> {
+    this.#refuseOtherKinds(claim)
+    if (!this.#serverTime.known) await this.ping()
+    if (claim.wait) this.#news.expect(claim)
+    try {
+      let standing = await this.#acquire(claim)
+      if (standing.state === 'waiting' && !(await this.#listen())) {
+        // Who frees the lock before the subscription is up tells nobody, and passes the place over.
+        standing = await this.#acquire({ ...claim, ticket: standing.ticket })
+        this.#news.looked(claim.identity)
+      }
+      if (standing.state !== 'waiting') this.#news.forget(claim.identity)
+      return standing
+    } catch (error) {
+      // After an unknown outcome a push may still come; the caller will repeat or release.
+      if (!(error instanceof EngineError) || error.outcome === 'none') {
+        this.#news.forget(claim.identity)
+      }
+      throw error
+    }
+  }
+
+  async #acquire(claim: Claim): Promise<Standing> {
+    const { commandTimeoutMs, fenceTtlMs, channel, clock } = this.#settings
+    const keys = this.#keys(claim.name)
+    for (let resynced = false; ; resynced = true) {
+      const sentAt = clock.now()
+      const reply = await this.#run('acquire', scripts.acquire, keysOf(keys), [
+        claim.identity,
+        claim.ttlMs,
+        claim.grantTtlMs,
+        claim.waitTtlMs,
+        claim.lockDelayMs,
+        claim.minHoldMs,
+        fenceTtlMs,
+        this.#serverTime.serverMs(commandTimeoutMs),
+        claim.wait ? 1 : 0,
+        claim.ticket ?? '',
+        channel,
+        claim.about,
+      ])
+      if (reply[0] !== 'late') return this.#standing(claim, reply, sentAt)
+      // Either the request was late or the server's clock was set; its answer says which.
+      this.#serverTime.told(sentAt, number(reply[1]))
+      if (resynced) throw this.#lateError(claim)
+    }
+  }
+
+  #standing(claim: Claim, reply: readonly Reply[], sentAt: number): Standing {
+    switch (reply[0]) {
+      case 'held':
+        this.#serverTime.told(sentAt, number(reply[3]))
+        return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
+      case 'waiting': {
+        const [, ahead, look, nowUs, ticket, holder, ours, about] = reply
+        this.#serverTime.told(sentAt, number(nowUs))
+        return {
+          state: 'waiting',
+          ahead: number(ahead),
+          ticket: number(ticket),
+          lookMs: number(look),
+          ...occupant(holder, ours, about),
+        }
+      }
+      case 'absent':
+        this.#serverTime.told(sentAt, number(reply[1]))
+        return { state: 'absent', ...occupant(reply[2], reply[3], reply[4]) }
+      case 'occupied':
+        throw this.#occupied(claim.name, claim.shape, reply[1])
+      default:
+        throw this.#unreadable('acquire', claim.name, reply)
+    }
+  }
+
+  wait(place: Place, signal: AbortSignal): Promise<Standing> {
+    return this.#news.next(place, signal)
+  }
+
+  async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+    if (places.length === 0) return []
+    const keys: string[] = []
+    const args: (string | number)[] = [this.#settings.fenceTtlMs]
+    for (const place of places) {
+      this.#refuseOtherKinds(place)
+      keys.push(...keysOf(this.#keys(place.name)))
+      const { identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs } = place
+      args.push(identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs)
+    }
+    const sentAt = this.#settings.clock.now()
+    const [nowUs, ...replies] = await this.#run('renew', scripts.renew, keys, args)
+    this.#serverTime.told(sentAt, number(nowUs))
+    return places.map((place, index) => {
+      const reply = (replies[index] ?? []) as readonly Reply[]
+      if (reply[0] !== 'waiting') this.#news.forget(place.identity)
+      return this.#renewed(place, reply, sentAt)
+    })
+  }
+
+  #renewed(place: Place, reply: readonly Reply[], sentAt: number): Standing {
+    switch (reply[0]) {
+      case 'held':
+        return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
+      case 'waiting': {
+        const [, ahead, look, ticket] = reply
+        return {
+          state: 'waiting',
+          ahead: number(ahead),
+          ticket: number(ticket),
+          lookMs: number(look),
+        }
+      }
+      case 'absent':
+        return { state: 'absent' }
+      default:
+        throw this.#unreadable('renew', place.name, reply)
+    }
+  }
+
+  async release(place: Place): Promise<boolean> {
+    this.#refuseOtherKinds(place)
+    this.#news.forget(place.identity)
+    const sentAt = this.#settings.clock.now()
+    const reply = await this.#run('release', scripts.release, keysOf(this.#keys(place.name)), [
+      place.identity,
+      place.minHoldMs,
+      this.#settings.fenceTtlMs,
+      place.lockDelayMs,
+    ])
+    this.#serverTime.told(sentAt, number(reply[1]))
+    return reply[0] === 1
+  }
+
+  async inspect(name: string): Promise<LockState | null> {
+    const keys = keysOf(this.#keys(name))
+    const reply = await this.#run('inspect', scripts.inspect, keys, [SHOWN_WAITERS])
+    const shape: Shape = { kind: 'mutex', capacity: 1 }
+    if (reply[0] === 'free') return null
+    if (reply[0] === 'occupied') throw this.#occupied(name, shape, reply[1])
+    const [, taken, holder, ours, leftMs, fence, heldMs, about, waiting, ...line] = reply
+    const held = {
+      identity: text(holder),
+      ours: ours === 1,
+      permits: 1,
+      about: text(about),
+      fence: number(fence),
+      ttlMs: number(leftMs) < 0 ? Number.POSITIVE_INFINITY : number(leftMs),
+      heldMs: Math.max(0, number(heldMs)),
+    }
+    const waiters = []
+    for (let at = 0; at < line.length; at += 2) {
+      waiters.push({ identity: text(line[at]), permits: 1, about: text(line[at + 1]) })
+    }
+    return { name, ...shape, holders: taken === 1 ? [held] : [], waiters, waiting: number(waiting) }
+  }
+
+  async list(query: ListQuery): Promise<LockPage> {
+    const { prefix, commandTimeoutMs: timeoutMs } = this.#settings
+    return await this.#send('list', undefined, () =>
+      listLocks(this.#port, { prefix, timeoutMs }, query),
+    )
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#news.close()
+    for (const wake of this.#awaitingReady.splice(0)) wake()
+    await this.#subscription?.close()
+    await this.#port.close()
+  }
+
+  /**
+   * The subscription is made when somebody waits for the first time, and kept. Resolves to whether
+   * it was up already; waits for it no longer than for a command, since looks do without it.
+   */
+  async #listen(): Promise<boolean> {
+    if (this.#listening) return true
+    const { channel, clock, commandTimeoutMs } = this.#settings
+    this.#subscription ??= this.#port.subscribe(channel, {
+      message: (message) => this.#news.deliver(message),
+      ready: () => {
+        this.#listening = true
+        this.#news.lookAll()
+        for (const wake of this.#awaitingReady.splice(0)) wake()
+      },
+      broken: () => {
+        this.#listening = false
+      },
+    })
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(resolve, commandTimeoutMs)
+      this.#awaitingReady.push(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+    return false
+  }
+
+  #keys(name: string): LockKeys {
+    return lockKeys(this.#settings.prefix, name, this.#port.keyPrefix)
+  }
+
+  async #run(
+    operation: string,
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<readonly Reply[]> {
+    const { commandTimeoutMs: timeoutMs } = this.#settings
+    const [key = ''] = keys
+    const rest = [keys.length, ...keys, ...args]
+    const reply = await this.#send(operation, key, async () => {
+      try {
+        return await this.#port.command('evalsha', [script.sha1, ...rest], { timeoutMs, key })
+      } catch (error) {
+        // The server never saw the script, or forgot it: restarted, failed over, SCRIPT FLUSH.
+        if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
+        return await this.#port.command('eval', [script.source, ...rest], { timeoutMs, key })
+      }
+    })
+    return reply as readonly Reply[]
+  }
+
+  /** Runs a command and turns its failure into what the core understands. */
+  async #send<T>(
+    operation: string,
+    key: string | undefined,
+    command: () => Promise<T>,
+  ): Promise<T> {
+    if (this.#closing !== undefined) throw closedError()
+    try {
+      return await command()
+    } catch (error) {
+      const lock = key?.slice(this.#settings.prefix.length)
+      throw engineError(this.name, operation, error, lock)
+    }
+  }
+
+  #refuseOtherKinds(place: Place): void {
+    if (place.shape.kind === 'mutex') return
+    throw new UnsupportedError(
+      `The redis engine serves no ${place.shape.kind} yet; the memory engine does.`,
+      place.name,
+    )
+  }
+
+  #occupied(name: string, wanted: Shape, type: Reply | undefined): ShapeError {
+    const key = this.#port.keyPrefix + this.#settings.prefix + name
+    return new ShapeError(name, wanted, null, ` (key ${JSON.stringify(key)}, a ${text(type)})`)
+  }
+
+  #lateError(claim: Claim): EngineError {
+    return new EngineError({
+      engine: this.name,
+      operation: 'acquire',
+      outcome: 'none',
+      transient: true,
+      problem: 'requests reach the server later than commandTimeoutMs',
+      lock: claim.name,
+    })
+  }
+
+  #unreadable(operation: string, lock: string, reply: Reply): EngineError {
+    return new EngineError({
+      engine: this.name,
+      operation,
+      outcome: 'unknown',
+      transient: false,
+      problem: `the answer ${JSON.stringify(reply)} is none of this version`,
+      lock,
+    })
+  }
+}
+
+function keysOf(keys: LockKeys): string[] {
+  return [keys.lock, keys.fence, keys.line, keys.alive, keys.places]
+}
+
+function occupant(
+  holder: Reply | undefined,
+  ours: Reply | undefined,
+  about: Reply | undefined,
+): { occupant?: Occupant } {
+  if (holder === '' || holder === undefined) return {}
+  const identity = text(holder)
+  // A mark in front says that the lock is kept after its lease, by nobody.
+  const kept = ours === 1 && identity.startsWith('~')
+  return { occupant: { identity: kept ? '' : identity, ours: ours === 1, about: text(about) } }
+}

@@ -1,0 +1,45 @@
+import { EngineError } from '../../core/errors.ts'
+import { type FailureKind, RedisFailure } from './port.ts'
+
+const ADVICE: Record<FailureKind, string> = {
+  noscript: 'the server lost its script cache again and again',
+  timeout: 'the server did not answer in time',
+  connection: 'the connection failed; check that the server runs and can be reached',
+  unavailable: 'the server cannot take writes now',
+  memory: 'the server is out of memory; raise maxmemory or free some',
+  permission: 'the user lacks a permission; check the ACL rules',
+  other: 'the server refused the command',
+}
+
+/** Kinds that pass by themselves. */
+const TRANSIENT: readonly FailureKind[] = ['noscript', 'timeout', 'connection', 'unavailable']
+
+/** What the core is told of a port's failure. */
+export function engineError(
+  engine: string,
+  operation: string,
+  cause: unknown,
+  lock?: string,
+): EngineError {
+  if (!(cause instanceof RedisFailure)) {
+    const problem = cause instanceof Error ? cause.message : String(cause)
+    return new EngineError({
+      engine,
+      operation,
+      outcome: 'unknown',
+      transient: false,
+      problem,
+      lock,
+      cause,
+    })
+  }
+  return new EngineError({
+    engine,
+    operation,
+    outcome: cause.mayHaveRun ? 'unknown' : 'none',
+    transient: TRANSIENT.includes(cause.kind),
+    problem: `${ADVICE[cause.kind]} (${cause.message})`,
+    lock,
+    cause,
+  })
+}

@@ -1,0 +1,70 @@
+/** The keys of one lock. All are in the slot of `lock` on a Redis Cluster. */
+export interface LockKeys {
+  /** The plain string key that other programs can take with `SET key value NX PX`. */
+  readonly lock: string
+  readonly fence: string
+  readonly line: string
+  readonly alive: string
+  readonly places: string
+}
+
+const SLOTS = 16_384
+
+/**
+ * Derives a lock's keys from its name. `clientPrefix` is what the client itself will put in front
+ * of every key: the server hashes the key with it, so the hash tag must be found with it.
+ */
+export function lockKeys(prefix: string, name: string, clientPrefix: string): LockKeys {
+  const lock = prefix + name
+  const tag = tagFor(clientPrefix, lock)
+  // A name without braces is its own tag; otherwise two names may share one and must be told apart.
+  const base = tag === clientPrefix + lock ? '' : `:${lock}`
+  const derived = (part: string) => `{${tag}}~${part}${base}`
+  return {
+    lock,
+    fence: derived('fence'),
+    line: derived('line'),
+    alive: derived('alive'),
+    places: derived('places'),
+  }
+}
+
+/** Text that, in braces after the client's prefix, hashes to the slot of the lock's key. */
+function tagFor(clientPrefix: string, lock: string): string {
+  const whole = clientPrefix + lock
+  const tag = hashTag(whole)
+  if (tag !== undefined) return tag
+  // Without a hash tag the whole key is hashed, which braces around it keep unless it has its own.
+  return whole.includes('}') ? tagOfSlot(slotOf(whole)) : whole
+}
+
+/** The part of a key that Redis Cluster hashes, `undefined` when it is the whole key. */
+function hashTag(key: string): string | undefined {
+  const open = key.indexOf('{')
+  if (open === -1) return undefined
+  const close = key.indexOf('}', open + 1)
+  return close > open + 1 ? key.slice(open + 1, close) : undefined
+}
+
+/** A short text that hashes to `slot`, always the same one. */
+function tagOfSlot(slot: number): string {
+  for (let number = 0; ; number++) {
+    const text = number.toString(36)
+    if (slotOf(text) === slot) return text
+  }
+}
+
+/**
+ * CRC-16/XMODEM of the UTF-8 bytes, modulo 16384 (Redis Cluster specification, "Key distribution
+ * model").
+ */
+export function slotOf(text: string): number {
+  let crc = 0
+  for (const byte of new TextEncoder().encode(text)) {
+    crc ^= byte << 8
+    for (let bit = 0; bit < 8; bit++) {
+      crc = crc & 0x80_00 ? ((crc << 1) ^ 0x10_21) & 0xff_ff : (crc << 1) & 0xff_ff
+    }
+  }
+  return crc % SLOTS
+}

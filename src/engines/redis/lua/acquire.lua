@@ -1,0 +1,74 @@
+-- Takes a mutex that is free, or joins its line.
+-- KEYS: lock, fence, line, alive, places
+-- ARGV: identity, ttl_ms, grant_ttl_ms, wait_ttl_ms, lock_delay_ms, min_hold_ms, keep_ms,
+--   not_after_ms, wait, ticket, channel, about
+-- Returns one of:
+--   held, fence, ms left, now us
+--   waiting, ahead, look ms, now us, ticket, holder, ours, about
+--   absent, now us, holder, ours, about      (wait is 0 and somebody is there)
+--   late, now us                             (the request came after not_after_ms)
+--   occupied, type                           (the lock's key holds no string)
+-- @include line
+
+local identity, about = ARGV[1], ARGV[12]
+local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local keys, keep, wait = keys_at(1), tonumber(ARGV[7]), ARGV[9] == '1'
+
+-- Its caller has given up meanwhile: nobody would release what this request takes.
+if now > tonumber(ARGV[8]) then return { 'late', now_us } end
+
+local function take()
+  local grant, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
+  if not grant then return failure end
+  redis.call('SET', keys.lock, identity, 'PX', life(ttl, delay, min_hold))
+  return { 'held', grant.fence, ttl, now_us }
+end
+
+if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
+
+local holder, grant = read_lock(keys)
+if type(holder) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
+
+if holder == identity then
+  -- A repeated request: its first reply was lost.
+  if grant then return { 'held', grant.fence, lease_left(keys, grant), now_us } end
+  -- The fence record is gone, to an eviction or by hand: a new fence is larger than the old one.
+  local drawn, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
+  if not drawn then return failure end
+  return { 'held', drawn.fence, redis.call('PTTL', keys.lock) - delay, now_us }
+end
+
+if wait then
+  sweep(keys)
+  if not redis.call('ZSCORE', keys.line, identity) then
+    local ticket = ARGV[10]
+    if ticket == '' then
+      local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
+      ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
+    end
+    redis.call('ZADD', keys.line, ticket, identity)
+    local record = string.format('%s %s %s %s ', ARGV[3], ARGV[5], ARGV[6], ARGV[11])
+    redis.call('HSET', keys.places, identity, record .. about)
+  end
+  stay(keys, identity, ARGV[4])
+else
+  -- Who would not wait any more leaves. It is also what a replica refuses, so that none answers
+  -- from old data that a lock is taken.
+  leave(keys, identity)
+end
+
+if not holder then
+  local fence = advance(keys, keep, identity, ttl)
+  if fence then return { 'held', fence, ttl, now_us } end
+  -- Everybody in the line was dead.
+  if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
+  holder, grant = read_lock(keys)
+end
+
+local ours = grant and 1 or 0
+local shown = grant and grant.about or ''
+if not wait then return { 'absent', now_us, holder or '', ours, shown } end
+local ahead = redis.call('ZRANK', keys.line, identity) or 0
+local look = ahead == 0 and look_ms(keys, grant) or FAR
+local ticket = string.format('%.0f', redis.call('ZSCORE', keys.line, identity) or 0)
+return { 'waiting', ahead, look, now_us, ticket, holder or '', ours, shown }

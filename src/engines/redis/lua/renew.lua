@@ -1,0 +1,61 @@
+-- Keeps many places alive, held and waiting ones, and says where each stands.
+-- KEYS: lock, fence, line, alive, places...
+-- ARGV: keep_ms, identity, ttl_ms, wait_ttl_ms, lock_delay_ms, min_hold_ms...
+-- Returns now us, then for each place one of:
+--   held, fence, ms left
+--   waiting, ahead, look ms, ticket
+--   absent
+-- @include line
+
+local keep = tonumber(ARGV[1])
+
+-- Never shortens what another setting of the same lease asked for.
+local function prolong(keys, grant, ttl, delay, min_hold)
+  local left = lease_left(keys, grant)
+  if left >= ttl then return left end
+  local alive = math.max(ttl + delay, grant.since + min_hold - now)
+  redis.call('PEXPIRE', keys.lock, alive)
+  local kept = math.max(keep, alive)
+  if grant.over > 0 then
+    grant.over = now + ttl
+    write_grant(keys.fence, grant, kept)
+  else
+    redis.call('PEXPIRE', keys.fence, kept)
+  end
+  return ttl
+end
+
+local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
+  local holder, grant = read_lock(keys)
+  -- The key was overwritten with something that is no string: nobody holds this mutex.
+  if type(holder) == 'table' then return { 'absent' } end
+  if holder == identity then
+    grant = grant or draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
+    if not grant then return { 'unknown' } end
+    return { 'held', grant.fence, prolong(keys, grant, ttl, delay, min_hold) }
+  end
+  sweep(keys)
+  if not redis.call('ZSCORE', keys.alive, identity) then return { 'absent' } end
+  stay(keys, identity, wait_ttl)
+  if not holder then
+    local fence = advance(keys, keep, identity, ttl)
+    if fence then return { 'held', fence, ttl } end
+  end
+  local ahead = redis.call('ZRANK', keys.line, identity)
+  if not ahead then return { 'absent' } end
+  local look = FAR
+  if ahead == 0 then
+    local _, present = read_lock(keys)
+    look = look_ms(keys, present)
+  end
+  local ticket = string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
+  return { 'waiting', ahead, look, ticket }
+end
+
+local answer = { now_us }
+for i = 1, #KEYS / 5 do
+  local a = 5 * i - 3
+  answer[i + 1] = renew(keys_at(i), ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]),
+    tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]))
+end
+return answer

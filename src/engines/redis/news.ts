@@ -1,0 +1,104 @@
+import type { Clock } from '../../core/clock.ts'
+import type { Place, Standing } from '../../core/engine.ts'
+import { closedError } from '../../core/errors.ts'
+import type { ServerTime } from './server-time.ts'
+
+/** Asks the core to look at once. */
+const LOOK: Standing = { state: 'waiting', ahead: 0, ticket: 0, lookMs: 0 }
+
+interface Expected {
+  readonly place: Place
+  /** News that came while nobody was in `wait`. */
+  news: Standing | undefined
+  wake: ((news: Standing | Error) => void) | undefined
+}
+
+/** What was pushed to this process, by the place it is meant for. */
+export class News {
+  readonly #expected = new Map<string, Expected>()
+  readonly #clock: Clock
+  readonly #serverTime: ServerTime
+  #closed = false
+
+  constructor(clock: Clock, serverTime: ServerTime) {
+    this.#clock = clock
+    this.#serverTime = serverTime
+  }
+
+  /** Starts to keep news for a place. Called before its request is sent: the push may be faster. */
+  expect(place: Place): Expected {
+    const known = this.#expected.get(place.identity)
+    if (known !== undefined) return known
+    const expected: Expected = { place, news: undefined, wake: undefined }
+    this.#expected.set(place.identity, expected)
+    return expected
+  }
+
+  forget(identity: string): void {
+    this.#expected.delete(identity)
+  }
+
+  /** The place was just looked at: an earlier hint to look is answered. */
+  looked(identity: string): void {
+    const expected = this.#expected.get(identity)
+    if (expected?.news === LOOK) expected.news = undefined
+  }
+
+  /**
+   * Reads a message of the form "identity fence granted-at-us ttl-ms", or "identity" alone: look.
+   */
+  deliver(text: string): void {
+    const [identity = '', fence, grantedAtUs, ttlMs] = text.split(' ')
+    const expected = this.#expected.get(identity)
+    if (expected === undefined) return
+    if (fence === undefined) return this.#tell(expected, LOOK)
+    // A grant without a send time is only as good as what is known of the server's clock.
+    const startedAt = this.#serverTime.noEarlierThan(Number(grantedAtUs))
+    if (startedAt === undefined) return this.#tell(expected, LOOK)
+    const deadline = Math.min(startedAt, this.#clock.now()) + Number(ttlMs)
+    this.#tell(expected, { state: 'held', fence: Number(fence), deadline })
+  }
+
+  /** Messages may have been missed: everybody looks for themselves. */
+  lookAll(): void {
+    for (const expected of this.#expected.values()) this.#tell(expected, LOOK)
+  }
+
+  /** Ends every wait; nothing is told any more. */
+  close(): void {
+    this.#closed = true
+    for (const { place, wake } of this.#expected.values()) wake?.(closedError(place.name))
+    this.#expected.clear()
+  }
+
+  /** Resolves to the next news of a place; rejects with the signal's reason. */
+  next(place: Place, signal: AbortSignal): Promise<Standing> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason as Error)
+      if (this.#closed) return reject(closedError(place.name))
+      const expected = this.expect(place)
+      if (expected.news !== undefined) {
+        const { news } = expected
+        expected.news = undefined
+        return resolve(news)
+      }
+      const onAbort = () => {
+        expected.wake = undefined
+        reject(signal.reason as Error)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      expected.wake = (news) => {
+        expected.wake = undefined
+        signal.removeEventListener('abort', onAbort)
+        if (news instanceof Error) reject(news)
+        else resolve(news)
+      }
+    })
+  }
+
+  #tell(expected: Expected, news: Standing): void {
+    if (expected.wake !== undefined) expected.wake(news)
+    // A grant must not be covered by a later hint to look.
+    else if (expected.news?.state !== 'held') expected.news = news
+  }
+}

@@ -1,0 +1,86 @@
+import type { Clock } from '../../core/clock.ts'
+
+/** What a server answers, whichever client and protocol version carried it. */
+export type Reply = string | number | null | readonly Reply[]
+
+/**
+ * Why a command failed, the same words for every client:
+ * `noscript` the script is not cached; `timeout` no answer within the time limit; `connection` cut,
+ * refused or closed; `unavailable` the server says it cannot serve writes now (READONLY, LOADING,
+ * CLUSTERDOWN, TRYAGAIN, MASTERDOWN, BUSY, MOVED, NOREPLICAS, MISCONF); `memory` OOM;
+ * `permission` NOPERM, NOAUTH, WRONGPASS; `other` anything else the server said.
+ */
+export type FailureKind =
+  | 'noscript'
+  | 'timeout'
+  | 'connection'
+  | 'unavailable'
+  | 'memory'
+  | 'permission'
+  | 'other'
+
+/** The one error a port rejects with. */
+export class RedisFailure extends Error {
+  override readonly name = 'RedisFailure'
+  readonly kind: FailureKind
+  /** `true` when the server may have run the command, or may still run it. */
+  readonly mayHaveRun: boolean
+
+  constructor(kind: FailureKind, mayHaveRun: boolean, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.kind = kind
+    this.mayHaveRun = mayHaveRun
+  }
+}
+
+/** How a subscription talks back. Neither callback may throw. */
+export interface Listener {
+  message(text: string): void
+  /**
+   * Called each time the subscription is up: first, and after every break. Messages may be missing.
+   */
+  ready(): void
+  /** Called when the subscription broke. */
+  broken(): void
+}
+
+/**
+ * The engine's whole view of a Redis client. One file per client library implements it, on
+ * connections of Holdfast's own made after the pattern of the user's client, so that a blocking
+ * command, a MULTI or an offline queue of the user cannot delay a renewal.
+ */
+export interface RedisPort {
+  /** For messages: library and version where known, such as `ioredis`. */
+  readonly client: string
+  readonly topology: 'single' | 'sentinel' | 'cluster'
+  /** What the client itself puts in front of every key it sends. Channels get none. */
+  readonly keyPrefix: string
+  /**
+   * Sends one command, its name in lowercase; `keys` says how many of `args` are keys and where,
+   * for routing. Settles within `timeoutMs` by the port's own timer, never re-sent by the client,
+   * never parked in an offline queue past that time. Rejects with `RedisFailure` only.
+   */
+  command(
+    name: string,
+    args: readonly (string | number)[],
+    options: { timeoutMs: number; key?: string },
+  ): Promise<Reply>
+  /**
+   * Listens on one channel and keeps listening over reconnects. It returns at once and never
+   * throws; `listener.ready` says when it is up.
+   */
+  subscribe(channel: string, listener: Listener): { close(): Promise<void> }
+  /**
+   * Called when the command connection broke: what was learnt of the server's clock may be stale.
+   */
+  onBreak(listener: () => void): void
+  /** Closes what the port opened; never the user's client. */
+  close(): Promise<void>
+}
+
+/** Options every port takes. */
+export interface PortOptions {
+  readonly clock: Clock
+  /** How long a connection may take to be made. */
+  readonly connectTimeoutMs: number
+}

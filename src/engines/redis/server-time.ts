@@ -1,0 +1,45 @@
+import type { Clock } from '../../core/clock.ts'
+
+/**
+ * What is known of the server's clock: one pair of a local moment and a server moment that was not
+ * earlier. The server never sees a local time; this only reads the times that it tells.
+ */
+export class ServerTime {
+  readonly #clock: Clock
+  #sentAt = 0
+  #toldUs: number | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A request sent at `sentAt` was answered with the server's time. */
+  told(sentAt: number, serverUs: number): void {
+    this.#sentAt = sentAt
+    this.#toldUs = serverUs
+  }
+
+  /** The connection broke: the next server may have another clock. */
+  forget(): void {
+    this.#toldUs = undefined
+  }
+
+  get known(): boolean {
+    return this.#toldUs !== undefined
+  }
+
+  /** The server's time `inMs` from now, in milliseconds, rather late than early. */
+  serverMs(inMs: number): number {
+    if (this.#toldUs === undefined) return Number.MAX_SAFE_INTEGER
+    return Math.ceil(this.#toldUs / 1000 + (this.#clock.now() - this.#sentAt) + inMs)
+  }
+
+  /**
+   * A local moment that is not later than the server's moment `serverUs`: the server answered at
+   * `told` no earlier than the request was sent. `undefined` while nothing is known.
+   */
+  noEarlierThan(serverUs: number): number | undefined {
+    if (this.#toldUs === undefined) return undefined
+    return this.#sentAt + (serverUs - this.#toldUs) / 1000
+  }
+}

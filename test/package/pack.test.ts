@@ -1,0 +1,209 @@
+import { spawnSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-package-'))
+const alone = join(folder, 'alone')
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  version: string
+  exports: Record<string, unknown>
+}
+const doors = Object.keys(manifest.exports)
+  .filter((subpath) => subpath !== './package.json')
+  .map((subpath) => subpath.replace(/^\./, 'holdfast'))
+
+let tarball = ''
+let packed: string[] = []
+
+/** The environment of a user: nothing that npm and the test runner set for this project. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const ours = /^(npm_(package|lifecycle|config_local_prefix)|VITEST|NODE_OPTIONS|NODE_ENV|CI$)/
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
+}
+
+function run(command: string, args: readonly string[], cwd: string): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    env: cleanEnvironment(),
+    timeout: 150_000,
+  })
+  if (error) throw error
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${status}\n${stdout}\n${stderr}`)
+  return stdout
+}
+
+const node = (code: string): string => run(process.execPath, ['-e', code], alone)
+const tool = (name: string, ...args: string[]): string =>
+  run(join(root, 'node_modules/.bin', name), args, root)
+
+beforeAll(() => {
+  if (!existsSync(join(root, 'dist'))) throw new Error('dist/ is missing: run `npm run build`')
+  const [report] = JSON.parse(
+    run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root),
+  ) as { filename: string; files: { path: string }[] }[]
+  if (!report) throw new Error('npm pack reported nothing')
+  tarball = join(folder, report.filename)
+  packed = report.files.map(({ path }) => path)
+  mkdirSync(alone)
+  writeFileSync(join(alone, 'package.json'), '{ "name": "alone", "private": true }\n')
+  run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball], alone)
+})
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe('the packed package', () => {
+  it('holds the compiled code and its pages, nothing else', () => {
+    const strange = packed.filter(
+      (path) =>
+        !/^(dist\/.+\.(js|d\.ts)|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/.test(path),
+    )
+    expect(strange).toEqual([])
+    expect(packed).toEqual(
+      expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md', 'dist/index.js']),
+    )
+    expect(packed.filter((path) => /\.test\./.test(path))).toEqual([])
+  })
+
+  it('declares the types of every file', () => {
+    const code = packed.filter((path) => path.endsWith('.js'))
+    const untyped = code.filter((path) => !packed.includes(path.replace(/\.js$/, '.d.ts')))
+    expect(untyped).toEqual([])
+  })
+
+  it('satisfies publint', () => {
+    expect(tool('publint', 'run', tarball, '--strict')).toContain('All good')
+  })
+
+  it('resolves for every kind of ES module consumer', () => {
+    const report = tool('attw', tarball, '--profile', 'esm-only', '--no-emoji')
+    expect(report).toContain('"holdfast/testing"')
+  })
+})
+
+describe('installed alone', () => {
+  it('brings one Redis client and no optional one', () => {
+    expect(existsSync(join(alone, 'node_modules/ioredis'))).toBe(true)
+    expect(existsSync(join(alone, 'node_modules/redis'))).toBe(false)
+  })
+
+  it.each(doors)('imports %s', (door) => {
+    const names = node(`import('${door}').then((m) => console.log(Object.keys(m).join()))`)
+    expect(names.trim()).not.toBe('')
+  })
+
+  it.each(doors)('requires %s', (door) => {
+    const imported = node(`import('${door}').then((m) => console.log(Object.keys(m).join()))`)
+    expect(node(`console.log(Object.keys(require('${door}')).join())`)).toBe(imported)
+  })
+
+  it('opens its package.json and keeps the rest shut', () => {
+    expect(node(`console.log(require('holdfast/package.json').version)`).trim()).toBe(
+      manifest.version,
+    )
+    expect(() => node(`require('holdfast/dist/index.js')`)).toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED')
+  })
+
+  it('has a command that tells its version', () => {
+    expect(run(join(alone, 'node_modules/.bin/holdfast'), ['--version'], alone)).toContain(
+      manifest.version,
+    )
+  })
+})
+
+/** Every TypeScript block of the README is a module of its own. */
+function readmeExamples(): string[] {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8').replaceAll('\r\n', '\n')
+  return [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code ?? '')
+}
+
+function link(target: string, name: string): void {
+  const path = join(folder, 'consumer/node_modules', name)
+  mkdirSync(dirname(path), { recursive: true })
+  symlinkSync(target, path, 'dir')
+}
+
+const resolutions = { nodenext: 'nodenext', bundler: 'esnext' } as const
+
+/** A project that uses the package as the README shows, with the clients a user may have. */
+function writeConsumer(): void {
+  const consumer = join(folder, 'consumer')
+  mkdirSync(consumer)
+  writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }\n')
+  for (const name of ['holdfast', 'ioredis']) link(join(alone, 'node_modules', name), name)
+  for (const name of ['redis', '@types/node']) link(join(root, 'node_modules', name), name)
+  readmeExamples().forEach((code, index) => {
+    writeFileSync(join(consumer, `example-${index + 1}.ts`), `${code}export {}\n`)
+  })
+  const imports = doors.map((door, index) => `import * as door${index} from '${door}'`)
+  const uses = doors.map((_, index) => `door${index}`)
+  writeFileSync(
+    join(consumer, 'doors.ts'),
+    `${imports.join('\n')}\nexport const doors: object[] = [${uses.join(', ')}]\n`,
+  )
+  for (const [moduleResolution, module] of Object.entries(resolutions)) {
+    const compilerOptions = {
+      module,
+      moduleResolution,
+      target: 'es2022',
+      lib: ['es2023', 'esnext.disposable'],
+      types: ['node'],
+      strict: true,
+      // Once is enough to check the declarations themselves; it is most of the time.
+      skipLibCheck: moduleResolution !== 'nodenext',
+      noEmit: true,
+      pretty: false,
+    }
+    writeFileSync(
+      join(consumer, `${moduleResolution}.json`),
+      JSON.stringify({ compilerOptions, include: ['*.ts'] }),
+    )
+  }
+}
+
+/** What the compiler complains about in the examples or in this package, not in others' types. */
+function complaints(compiler: string, project: string): string[] {
+  const { stdout, stderr, error } = spawnSync(
+    process.execPath,
+    [join(root, 'node_modules', compiler, 'bin/tsc'), '-p', project],
+    { cwd: join(folder, 'consumer'), encoding: 'utf8', env: cleanEnvironment() },
+  )
+  if (error) throw error
+  if (stderr.trim() !== '') return [stderr]
+  return stdout.split('\n').filter((line) => {
+    const file = /^(?<file>.+?)\(\d+,\d+\): error/.exec(line)?.groups?.['file']
+    if (file === undefined) return line.startsWith('error')
+    return !/node_modules\/(?!holdfast\/)/.test(file)
+  })
+}
+
+describe('the README', () => {
+  beforeAll(writeConsumer)
+
+  it('has examples', () => {
+    const examples = readdirSync(join(folder, 'consumer')).filter((file) => file.startsWith('example'))
+    expect(examples.length).toBeGreaterThan(0)
+  })
+
+  const compilers = ['typescript54', 'typescript59', 'typescript60', 'typescript']
+  describe.each(compilers)('compiles with %s', (compiler) => {
+    it.each(Object.keys(resolutions))('under moduleResolution %s', (resolution) => {
+      expect(complaints(compiler, `${resolution}.json`)).toEqual([])
+    })
+  })
+})

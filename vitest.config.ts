@@ -1,0 +1,107 @@
+import { fileURLToPath } from 'node:url'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+
+/** Tests import the package by its name and get the sources, so that coverage sees them. */
+const alias = [
+  { find: /^holdfast$/, replacement: source('index.ts') },
+  { find: /^holdfast\/redis$/, replacement: source('engines/redis/index.ts') },
+  { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
+  { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
+]
+
+/** Where .ci/run wants the results, to count them. */
+const results = process.env['HOLDFAST_TEST_RESULTS']
+
+export default defineConfig({
+  test: {
+    reporters: results ? ['default', ['json', { outputFile: results }]] : ['default'],
+    dangerouslyIgnoreUnhandledErrors: false,
+    allowOnly: false,
+    passWithNoTests: false,
+    maxWorkers: 2,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: ['src/**/*.test.ts', 'src/**/*.generated.ts'],
+      reporter: ['text-summary', 'text', 'json-summary'],
+      thresholds: {
+        'src/core/**': { lines: 100, branches: 100 },
+        'src/engines/memory/**': { lines: 100, branches: 100 },
+        lines: 90,
+        branches: 90,
+      },
+    },
+    projects: [
+      {
+        resolve: { alias },
+        test: {
+          name: 'unit',
+          include: [
+            'src/**/*.test.ts',
+            'test/*.test.ts',
+            'test/model/**/*.test.ts',
+            'test/simulation/**/*.test.ts',
+            'test/contract/memory.test.ts',
+          ],
+          exclude: [...configDefaults.exclude, 'test/model/redis*'],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            checker: 'tsc',
+            tsconfig: './tsconfig.json',
+            include: ['test/package/*.test-d.ts'],
+          },
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'servers',
+          include: [
+            'test/contract/redis*.test.ts',
+            'test/redis/**/*.test.ts',
+            'test/support/*.test.ts',
+            'test/model/redis*.test.ts',
+            'test/demo/**/*.test.ts',
+          ],
+          globalSetup: ['test/support/global-servers.ts'],
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'docs',
+          include: ['test/docs/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'package',
+          include: ['test/package/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
+        },
+      },
+    ],
+  },
+})
