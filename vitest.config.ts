@@ -7,6 +7,7 @@ const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, 
 const alias = [
   { find: /^holdfast$/, replacement: source('index.ts') },
   { find: /^holdfast\/redis$/, replacement: source('engines/redis/index.ts') },
+  { find: /^holdfast\/sqlite$/, replacement: source('engines/sqlite/index.ts') },
   { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
   { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
 ]

@@ -52,7 +52,7 @@ function build() {
 function isStale() {
   const builtMs = modifiedMs(main)
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.(ts|lua)$/.test(file) && !/\.test\.ts$/.test(file))
+    .filter((file) => /\.(ts|lua)$/.test(file) && !file.endsWith('.test.ts'))
     .map((file) => join('src', file))
   return [...sources, 'package.json', 'tsconfig.json', 'tsconfig.build.json'].some(
     (file) => modifiedMs(join(root, file)) > builtMs,

@@ -34,6 +34,7 @@ export function readAbout(text: string): About {
 export function describeOccupant(occupant: Occupant): string {
   if (!occupant.ours) return 'a program that does not use Holdfast'
   const { host, pid, label } = readAbout(occupant.about)
+  if (occupant.identity === '') return 'nobody, but kept for its minimum hold or lock delay'
   const process = pid === undefined ? occupant.identity : `process ${pid}`
   const where = host === undefined ? '' : ` on ${host}`
   return `${process}${where}${label === undefined ? '' : ` (${label})`}`

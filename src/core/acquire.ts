@@ -43,6 +43,8 @@ class Acquisition implements Tended {
   #joining: Promise<void> | undefined
   /** A request may have run without an answer, so that the engine may know the place. */
   #doubtful = false
+  /** The last answer was a grant that was over when it came. */
+  #overdue = false
   #listening: AbortController | undefined
   #seen: Waiting | undefined
   #occupant: Occupant | undefined
@@ -87,7 +89,9 @@ class Acquisition implements Tended {
         return this.#waits(standing)
       case 'absent':
         this.#occupant = standing.occupant ?? this.#occupant
-        if (!this.#wait) return this.#settle(() => this.#resolve(standing))
+        // A look at a grant that came too late says nothing about who holds the lock.
+        if (!this.#wait && !this.#overdue) return this.#settle(() => this.#resolve(standing))
+        this.#overdue = false
         // The line lost the place; the ticket brings it back where it stood.
         return this.#join()
       default:
@@ -138,8 +142,16 @@ class Acquisition implements Tended {
     } catch (error) {
       this.#joining = undefined
       if (this.#settled && this.#doubtful) core.abandon(this.place)
-      this.#fail(error as Error)
+      this.#fail(this.#inAll(error as Error))
     }
+  }
+
+  /** What is known of all requests: where the last one did not run, one before it may have. */
+  #inAll(error: Error): Error {
+    if (!this.#doubtful || !(error instanceof EngineError) || error.outcome === 'unknown') {
+      return error
+    }
+    return this.#silence('requests stayed without an answer, and the last one failed')
   }
 
   async #ask(claim: Claim): Promise<Standing> {
@@ -160,6 +172,7 @@ class Acquisition implements Tended {
     if (trustedUntil(held, this.place) <= core.clock.now()) {
       // The answer was slower than the lease is long. A renewal says whether it can still be had.
       if (core.clock.now() < this.#startedAt + core.requestTimeoutMs) {
+        this.#overdue = true
         return core.renewal.schedule(this, 0)
       }
       return this.#fail(this.#silence('answers take longer than the lease (ttlMs) lasts'))

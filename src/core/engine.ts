@@ -174,8 +174,9 @@ export interface LockPage {
  *
  * Every call may be repeated without harm, because a lost reply is retried: a repeated `acquire`
  * finds the place it made, a repeated `release` finds nothing. Only durations go over the wire.
- * Calls reject with `EngineError` when there is no answer, and with `ShapeError` when the name is a
- * lock of another shape or the engine's key holds something else; then nothing was changed.
+ * Calls reject with `EngineError` when there is no answer. `acquire` rejects with `ShapeError` when
+ * the name is a lock of another shape or the engine's key holds something else; nothing was changed
+ * then, and the other calls find no place there. Every call settles within the engine's own limits.
  */
 export interface Engine {
   /** Short name for messages, such as `redis` or `memory`. */

@@ -41,28 +41,33 @@ export function createClock(sources: ClockSources): Clock {
     }
   }
   let suspendedMs = 0
-  let base = { monotonic: monotonic(), wall: wall(), boot: boot() }
+  /** How far wall and boot clock are ahead of the monotonic clock. */
+  let wallLeadMs = wall() - monotonic()
+  let bootLeadMs = leadOf(boot(), monotonic())
 
-  const explain = (jumpMs: number, monotonicMs: number, wallMs: number) => {
-    const bootMs = boot()
-    if (bootMs === null || base.boot === null) {
+  const explain = (jumpMs: number, monotonicMs: number) => {
+    const before = bootLeadMs
+    bootLeadMs = leadOf(boot(), monotonicMs)
+    wallLeadMs += jumpMs
+    if (before === null || bootLeadMs === null) {
       suspendedMs += Math.max(0, jumpMs)
-    } else {
-      const asleepMs = bootMs - base.boot - (monotonicMs - base.monotonic)
-      if (asleepMs > BOOT_NOISE_MS) suspendedMs += asleepMs
+    } else if (bootLeadMs - before > BOOT_NOISE_MS) {
+      suspendedMs += bootLeadMs - before
     }
-    base = { monotonic: monotonicMs, wall: wallMs, boot: bootMs }
   }
 
   const now = () => {
     const monotonicMs = monotonic()
-    const wallMs = wall()
-    const jumpMs = wallMs - base.wall - (monotonicMs - base.monotonic)
-    if (jumpMs > SUSPICIOUS_MS || jumpMs < -SUSPICIOUS_MS) explain(jumpMs, monotonicMs, wallMs)
+    const jumpMs = wall() - monotonicMs - wallLeadMs
+    if (jumpMs > SUSPICIOUS_MS || jumpMs < -SUSPICIOUS_MS) explain(jumpMs, monotonicMs)
     return monotonicMs + suspendedMs
   }
 
   return { now, setTimer: (action, delayMs) => startTimer(now, action, delayMs) }
+}
+
+function leadOf(bootMs: number | null, monotonicMs: number): number | null {
+  return bootMs === null ? null : bootMs - monotonicMs
 }
 
 /** The clock of this machine. */

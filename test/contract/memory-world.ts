@@ -4,7 +4,7 @@ import type { Engine } from '../../src/core/engine.ts'
 import { EngineError } from '../../src/core/errors.ts'
 
 const STEP_MS = 7
-const LIMIT_MS = 300_000
+const LIMIT_MS = 20_000
 
 /** Memory engines in simulated time: a run is the same every time, and takes no time at all. */
 export async function memoryWorld(): Promise<World> {

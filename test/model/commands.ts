@@ -1,14 +1,10 @@
-import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { ALL, type Kind, type Place, type Shape } from '../../src/core/engine.ts'
-import { EngineError, ShapeError } from '../../src/core/errors.ts'
-import { type Actor, picture, type Reference } from './reference.ts'
+import { acquire, inspect, type Manner, release, renew } from './calls.ts'
+import type { Actor, Reference } from './reference.ts'
 import { PROCESSES, type System } from './system.ts'
 
 type Command = fc.AsyncCommand<Reference, System>
-
-/** How a call is made: once, twice in a row, or again because the first answer was lost. */
-type Manner = 'once' | 'twice' | 'lost'
 
 type Lives = Pick<Place, 'ttlMs' | 'waitTtlMs' | 'grantTtlMs' | 'minHoldMs' | 'lockDelayMs'>
 
@@ -80,7 +76,7 @@ export function histories(
           fc.record({ actor, manner }).map((details) => new Release(details)),
           actor.map((each) => new Hear(each)),
           fc.nat(LOCKS - 1).map((lock) => new Inspect(lock)),
-          fc.constant(new Pause(shortMs)),
+          fc.boolean().map((look) => new Pause(shortMs, look)),
         ],
         { maxCommands: COMMANDS_MAX, size: 'max' },
       ),
@@ -239,14 +235,7 @@ class Release implements Command {
   async run(reference: Reference, system: System): Promise<void> {
     if (system.blurred) return
     const actor = pick(reference.actors, this.actor)
-    const [expected, released] = await inManner(
-      system,
-      actor,
-      this.manner,
-      () => reference.release(actor),
-      () => system.engineOf(actor).release(system.placeOf(actor)),
-    )
-    if (!system.blurred) assert.equal(released, expected, `actor ${actor.number} was there`)
+    await release(reference, system, actor, this.manner)
   }
 
   toString(): string {
@@ -303,10 +292,13 @@ class Inspect implements Command {
 
 /** Every short life ends, with the delay that may follow it, and no long one. */
 class Pause implements Command {
-  readonly #shortMs: number
+  readonly shortMs: number
+  /** Whether somebody looks at once; else whatever call comes next finds what has ended. */
+  readonly look: boolean
 
-  constructor(shortMs: number) {
-    this.#shortMs = shortMs
+  constructor(shortMs: number, look: boolean) {
+    this.shortMs = shortMs
+    this.look = look
   }
 
   check(): boolean {
@@ -315,105 +307,14 @@ class Pause implements Command {
 
   async run(reference: Reference, system: System): Promise<void> {
     if (system.blurred) return
-    reference.advance(3 * this.#shortMs)
-    await system.pause(3 * this.#shortMs)
-    // Nobody is granted anything before somebody looks, and both sides must look at one time.
-    for (let lock = 0; lock < LOCKS; lock++) await inspect(reference, system, lock)
+    reference.advance(3 * this.shortMs)
+    await system.pause(3 * this.shortMs)
+    for (let lock = 0; this.look && lock < LOCKS; lock++) await inspect(reference, system, lock)
   }
 
   toString(): string {
-    return 'pause'
+    return this.look ? 'pause, look' : 'pause'
   }
-}
-
-async function acquire(
-  reference: Reference,
-  system: System,
-  actor: Actor,
-  how: { readonly wait: boolean; readonly ticket: boolean; readonly manner: Manner },
-): Promise<void> {
-  const { wait } = how
-  const tickets = how.ticket ? actor.tickets : undefined
-  const claim = {
-    ...system.placeOf(actor),
-    wait,
-    ...(tickets === undefined ? {} : { ticket: tickets.real }),
-  }
-  const [expected, standing] = await inManner(
-    system,
-    actor,
-    how.manner,
-    () => reference.acquire(actor, wait, tickets?.reference),
-    () => system.engineOf(actor).acquire(claim).catch(asMismatch),
-  )
-  if ('kind' in expected || 'kind' in standing) {
-    if (!system.blurred) assert.deepEqual(standing, expected, 'the shape that was found')
-  } else {
-    system.compare(actor, expected, standing)
-  }
-}
-
-async function renew(
-  reference: Reference,
-  system: System,
-  actors: readonly Actor[],
-  manner: Manner,
-): Promise<void> {
-  const first = actors[0] as Actor
-  const [expected, standings] = await inManner(
-    system,
-    first,
-    manner,
-    () => actors.map((actor) => reference.renew(actor)),
-    () => system.engineOf(first).renew(actors.map((actor) => system.placeOf(actor))),
-  )
-  assert.equal(standings.length, actors.length)
-  for (const [index, actor] of actors.entries()) {
-    const standing = standings[index]
-    const spot = expected[index]
-    if (standing === undefined || spot === undefined) continue
-    if (standing.state === 'unknown') throw standing.error
-    system.compare(actor, spot, standing)
-  }
-}
-
-async function inspect(reference: Reference, system: System, lock: number): Promise<void> {
-  const expected = reference.inspect(lock)
-  const state = await system.engines[0]?.inspect(system.nameOf(lock))
-  if (system.blurred) return
-  if (expected === null || !state) {
-    // Where only permits of nobody are left, an engine may see nothing.
-    const seen = state ? picture(state) : null
-    const anybody = [expected, seen].some((each) => each && each.holders.length + each.waiting > 0)
-    assert.equal(anybody, false, `lock ${lock} looks different`)
-    return
-  }
-  assert.deepEqual(picture(state), expected, `lock ${lock} looks different`)
-}
-
-/** Makes one call on both sides, as often as the manner says, and gives the last answers. */
-async function inManner<E, A>(
-  system: System,
-  actor: Actor,
-  manner: Manner,
-  expect: () => E,
-  call: () => Promise<A>,
-): Promise<[E, A]> {
-  system.steps++
-  if (manner === 'once') return [expect(), await call()]
-  expect()
-  if (manner === 'lost') await system.loseReply(actor)
-  try {
-    await call()
-  } catch (error) {
-    if (!(manner === 'lost' && error instanceof EngineError)) throw error
-  }
-  return [expect(), await call()]
-}
-
-function asMismatch(error: unknown): Shape {
-  if (error instanceof ShapeError && error.found !== null) return error.found
-  throw error
 }
 
 function pick<T>(from: readonly T[], number: number): T {

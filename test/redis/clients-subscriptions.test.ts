@@ -46,7 +46,7 @@ describe.each(clientKindsByProtocol)('subscriptions through $title', (kind) => {
       { port: proxy.port, keyPrefix: 'app:' },
       {
         clock: fastClock,
-        connectTimeoutMs: 4000,
+        connectTimeoutMs: 10_000,
       },
     )
     ear = new Ear()
@@ -118,7 +118,7 @@ describe.each(clientKindsByProtocol)('subscriptions through $title', (kind) => {
     port.subscribe('news', ear)
     await ups(1, 'the subscription')
     proxy.blackHole('both')
-    await until(() => ear.breaks === 1, { what: 'the silence to be noticed', timeoutMs: 3000 })
+    await until(() => ear.breaks === 1, { what: 'the silence to be noticed', timeoutMs: 6000 })
     proxy.heal({ stuck: 'drop' })
     await ups(2, 'the subscription to heal')
     await server.call('publish', 'news', 'after')

@@ -83,7 +83,7 @@ export class Crew {
   async #start(part: Part): Promise<void> {
     const index = this.#children.length
     const child = fork(this.#workerFile, [], {
-      // Without a debugger's port, which only one process can have.
+      // Not with --inspect, whose port only one process can have.
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })

@@ -61,6 +61,7 @@ export class Journal {
   failed = 0
   staleWritesRefused = 0
   readonly #byName: ReadonlyMap<string, Row>
+  readonly #byValue = new Map<string, string>()
 
   constructor(names: readonly string[]) {
     this.rows = names.map((process) => ({
@@ -88,16 +89,20 @@ export class Journal {
     return this.rows.filter(({ phase }) => phase === 'refused').length
   }
 
+  /** Learns under which value a process holds the lock, which others may be told of before it. */
+  learn(process: string, value: string): void {
+    this.#byValue.set(value, process)
+  }
+
   /**
-   * The event with the name of the process that holds the lock, instead of the value by which it was
-   * seen; without it when that process has left since.
+   * The event with the name of the process that holds the lock, instead of the value by which it
+   * was seen; without it when that process has left since.
    */
   withHolderName(event: DemoEvent): DemoEvent {
     if (event.type !== 'waits' && event.type !== 'refused') return event
-    const row = this.rows.find(
-      ({ held, phase }) => phase === 'holds' && held?.value === event.holder,
-    )
-    return { ...event, holder: row?.process }
+    const holder = this.#byValue.get(event.holder ?? '')
+    const isGone = this.#byName.get(holder ?? '')?.interval !== undefined
+    return { ...event, holder: isGone ? undefined : holder }
   }
 
   record(event: DemoEvent): void {

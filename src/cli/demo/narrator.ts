@@ -92,7 +92,8 @@ export class Narrator {
     const name = (event.type === 'writes' ? STORE : event.process).padEnd(this.#nameWidth)
     const own = (shown: string): string =>
       event.type === 'writes' ? paint.bold(shown) : paint.process(index, shown)
-    const tones = { plain: (shown: string) => shown, good: own, bad: paint.bad }
+    const bad = (shown: string): string => paint.bad(shown)
+    const tones = { plain: (shown: string) => shown, good: own, bad }
     const time = `${(event.atMs / 1000).toFixed(3)} s`.padStart(TIME_WIDTH + 1)
     const indent = TIME_WIDTH + 1 + 2 + this.#nameWidth + 2
     return this.#wrapped(text, indent).map((line, at) => {

@@ -21,7 +21,7 @@ export const HELP: string = `Watch processes compete for one lock, and see that 
 Usage: holdfast demo [options]
 
   --processes <n>   How many processes compete: 1 to ${MOST_PROCESSES}, 5 by default.
-  --task-ms <ms>    How long the task under the lock takes: 1 to ${LONGEST_TASK_MS}, 1200 by default.
+  --task-ms <ms>    Length of the task: 1 to ${LONGEST_TASK_MS}, 1200 by default.
   --try             Each process tries once, all at the same moment: one gets the lock, the
                     others give up. The task lasts until the last of them has tried.
   --crash           The first holder is killed in the middle of its task. Shows how the next

@@ -37,9 +37,8 @@ async function take(holdfast: Holdfast, part: Part, stage: Stage): Promise<Lease
   }
   const lease = await mutex.tryAcquire()
   if (lease === null) {
-    const atMs = machineMs()
     const seen = await holdfast.inspect(part.lock)
-    stage.tell({ type: 'refused', atMs, holder: seen?.holders[0]?.identity })
+    stage.tell({ type: 'refused', atMs: machineMs(), holder: seen?.holders[0]?.identity })
   }
   return lease
 }
@@ -72,8 +71,8 @@ async function execute(lease: Lease, part: Part, stage: Stage): Promise<void> {
   const ends = AbortSignal.any([lease.signal, stage.stop])
   const startedAt = machineMs()
   let hasWritten = false
+  let goneMs = 0
   for (;;) {
-    const goneMs = machineMs() - startedAt
     const share = Math.min(1, goneMs / part.taskMs)
     stage.tell({ type: 'executes', atMs: machineMs(), share })
     if (part.scene === 'crash' && !hasWritten && share >= 0.5) {
@@ -83,6 +82,7 @@ async function execute(lease: Lease, part: Part, stage: Stage): Promise<void> {
     }
     if (share === 1) break
     await sleep(Math.min(TICK_MS, part.taskMs - goneMs), undefined, { signal: ends })
+    goneMs = machineMs() - startedAt
   }
   if (part.scene === 'try') await unless(ends, stage.answer())
 }

@@ -1,6 +1,6 @@
 import type { Scene } from './options.ts'
 
-/** What one process of the demo is to do. It travels as a message, since others can read arguments. */
+/** What one process of the demo does. It is sent as a message: others can read arguments. */
 export interface Part {
   readonly url: string
   readonly lock: string

@@ -5,7 +5,7 @@ export interface WriteResult {
   readonly largest: number
 }
 
-/** A resource that a lock guards: it takes no write with a smaller fence than the largest it saw. */
+/** A resource under a lock: it takes no write with a smaller fence than the largest it saw. */
 export class GuardedStore {
   #largest = 0
 

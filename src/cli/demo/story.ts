@@ -127,6 +127,7 @@ export class Story {
         this.#settle(index)
         return this.#happens(index, atMs, { ...told, message: this.#parts.clean(told.message) })
       case 'acquires':
+        this.#journal.learn(this.#nameOf(index), told.value)
         this.#happens(index, atMs, told)
         this.#holding.add(index)
         this.#succeeds(index, atMs)

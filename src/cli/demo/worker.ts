@@ -16,9 +16,16 @@ const begin = new Promise<number>((resolve) => {
   onBegin = resolve
 })
 
+/** Resolves when all that was told is on its way. */
+let flushed: Promise<unknown> = Promise.resolve()
+
 function tell(told: Told): void {
   // Without a demo there is nobody to tell.
-  if (process.connected) process.send?.(told, undefined, undefined, () => {})
+  if (!process.connected) return
+  const sent = new Promise((resolve) => {
+    process.send?.(told, undefined, undefined, resolve)
+  })
+  flushed = Promise.all([flushed, sent])
 }
 
 async function answer(): Promise<void> {
@@ -39,7 +46,7 @@ async function work(part: Part): Promise<void> {
   let holdfast: Holdfast | undefined
   try {
     // Many processes that start at once on few processors answer late; nothing is wrong then.
-    const patience = { commandTimeoutMs: 5000, requestTimeoutMs: 10_000, fenceTtlMs: 60_000 }
+    const patience = { commandTimeoutMs: 5000, requestTimeoutMs: 8000, fenceTtlMs: 60_000 }
     holdfast = await connect(part.url, patience)
     tell({ type: 'ready', atMs: machineMs() })
     const stopped = new Promise<undefined>((resolve) => {
@@ -53,9 +60,11 @@ async function work(part: Part): Promise<void> {
   } catch (error) {
     tell({ type: 'fails', atMs: machineMs(), message: (error as Error).message })
   } finally {
-    await holdfast?.close()
+    // A server that is gone would be waited for.
+    await Promise.race([holdfast?.close(), sleep(LEAVE_MS)])
   }
-  if (process.connected) process.disconnect()
+  await flushed
+  process.exit(0)
 }
 
 process.on('message', (order: Order) => {

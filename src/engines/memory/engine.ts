@@ -123,7 +123,7 @@ export class MemoryEngine implements Engine {
   async close(): Promise<void> {
     this.#listener.closed = true
     this.#mailboxes.clear()
-    for (const end of [...this.#aborts]) end(closedError())
+    for (const end of this.#aborts) end(closedError())
   }
 
   #assertOpen(lock?: string): void {

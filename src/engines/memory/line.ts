@@ -178,7 +178,7 @@ export class Line {
   /** Removes every place whose time is over. */
   #sweep(nowMs: number): void {
     if (nowMs < this.#quietUntilMs) return
-    for (const holder of [...this.#holders.values()]) {
+    for (const holder of this.#holders.values()) {
       if (holder.endsMs <= nowMs) this.#vacate(holder, freeMs(holder), nowMs)
     }
     this.#rests = this.#rests.filter((rest) => {

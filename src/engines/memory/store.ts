@@ -154,7 +154,7 @@ export class MemoryStore {
     this.#entries.delete(name)
     // Taken out first, so that the map stays in the order of retirement.
     this.#fences.delete(name)
-    if (line.fence > 0) this.#fences.set(name, { fence: line.fence, retiredMs: this.clock.now() })
+    this.#fences.set(name, { fence: line.fence, retiredMs: this.clock.now() })
   }
 
   /**

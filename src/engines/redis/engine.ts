@@ -74,8 +74,12 @@ export class RedisEngine implements Engine {
 
   /** Learns the server's time; rejects with `EngineError` when there is no server. */
   async ping(): Promise<void> {
+    await this.#learnTime('connect')
+  }
+
+  async #learnTime(operation: string, key?: string): Promise<void> {
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#send('connect', undefined, () =>
+    const reply = await this.#send(operation, key, () =>
       this.#port.command('time', [], { timeoutMs: this.#settings.commandTimeoutMs }),
     )
     const [seconds, micros] = reply as Reply[]
@@ -84,7 +88,7 @@ export class RedisEngine implements Engine {
 
   async acquire(claim: Claim): Promise<Standing> {
     this.#refuseOtherKinds(claim)
-    if (!this.#serverTime.known) await this.ping()
+    if (!this.#serverTime.known) await this.#learnTime('acquire', this.#keys(claim.name).lock)
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)

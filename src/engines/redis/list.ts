@@ -16,13 +16,14 @@ export async function listLocks(
   const pattern = `${escapeGlob(before + query.prefix)}*`
   const args = [query.cursor ?? '0', 'match', pattern, 'count', query.limit, 'type', 'string']
   const [cursor, keys] = (await port.command('scan', args, { timeoutMs })) as [Reply, string[]]
-  const names = keys.map((key) => key.slice(before.length)).filter((name) => !isDerived(name))
+  const locks = keys.filter((key) => !isDerived(key.slice(port.keyPrefix.length)))
+  const names = locks.map((key) => key.slice(before.length))
   return String(cursor) === '0' ? { names } : { names, cursor: String(cursor) }
 }
 
-/** With an empty prefix the fence records match too. */
-function isDerived(name: string): boolean {
-  return /^\{[^]*\}~fence(:|$)/.test(name)
+/** With a prefix that is empty or a hash tag the fence records match too. */
+function isDerived(key: string): boolean {
+  return /^\{[^]*\}~fence(:|$)/.test(key)
 }
 
 function escapeGlob(text: string): string {

@@ -4,12 +4,35 @@ import type { Script } from './script.ts'
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '364fcaa2186e1215789682dfa4c4d45d3ae647c9',
+  sha1: '9ae9cec1e98da1256db1a08b343e57e7702fc8c5',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
+local function draw(key, identity, ttl, delay, min_hold, about, keep)
+  local last = string.match(redis.call('GET', key) or '', '^%d+')
+  local fence = math.max((last or 0) + 1, now_us)
+  local over = min_hold > 0 and now + ttl or 0
+  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
+  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
+  if done.err then return nil, done end
+  return fence
+end
+local identity, about = ARGV[1], ARGV[12]
+local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
+if now > tonumber(ARGV[8]) then return { 'late', now_us } end
+local function take()
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  if not fence then return failure end
+  redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
+  return { 'held', fence, ttl, now_us }
+end
+if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
 local LINE_TTL = 60000
 local FOREIGN_LOOK = 250
 local FAR = 60000
@@ -29,23 +52,6 @@ local function read_grant(key)
     over = tonumber(over) or 0, delay = tonumber(delay) or 0, about = about or '',
   }
 end
-local function write_grant(key, grant, keep)
-  local head = string.format('%.0f %s %.0f %.0f %.0f ', grant.fence, grant.identity, grant.since,
-    grant.over, grant.delay)
-  return redis.pcall('SET', key, head .. grant.about, 'PX', keep)
-end
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
-  local grant = {
-    fence = math.max(read_grant(key).fence + 1, now_us), identity = identity, since = now,
-    over = min_hold > 0 and now + ttl or 0, delay = delay, about = about,
-  }
-  local done = write_grant(key, grant, math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return grant
-end
 local function lease_left(keys, grant)
   if grant.over > 0 then return grant.over - now end
   return redis.call('PTTL', keys.lock) - grant.delay
@@ -54,6 +60,7 @@ local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
   if not value or type(value) == 'table' then return value, nil end
   local grant = read_grant(keys.fence)
+  if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
     redis.call('SET', keys.lock, value, 'KEEPTTL')
@@ -61,14 +68,29 @@ local function read_lock(keys)
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
 end
+local function prolong(keys, keep, grant, ttl, delay, min_hold)
+  local left = lease_left(keys, grant)
+  if left >= ttl then return left end
+  local alive = math.max(ttl + delay, grant.since + min_hold - now)
+  redis.call('PEXPIRE', keys.lock, alive)
+  local kept = math.max(keep, alive)
+  if grant.over > 0 then
+    local text = redis.call('GET', keys.fence)
+    local head, delay_about = string.match(text, '^(%d+ %S+ %d+ )%d+( .*)$')
+    redis.call('SET', keys.fence, head .. string.format('%.0f', now + ttl) .. delay_about, 'PX', kept)
+  else
+    redis.call('PEXPIRE', keys.fence, kept)
+  end
+  return ttl
+end
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
   return redis.call('ZREM', keys.line, identity) == 1
 end
 local function stay(keys, identity, wait_ttl)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.alive, LINE_TTL)
   redis.call('PEXPIRE', keys.places, LINE_TTL)
 end
@@ -93,13 +115,13 @@ local function advance(keys, keep, caller, caller_ttl)
     if channel and (is_caller or not deaf[channel]) then
       ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
       if is_caller then ttl = caller_ttl end
-      local grant = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
-      if not grant then return nil end
-      local message = string.format('%s %.0f %.0f %.0f', front, grant.fence, now_us, ttl)
+      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+      if not fence then return nil end
+      local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
       if is_caller or redis.call('PUBLISH', channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
-        return is_caller and grant.fence or nil
+        return is_caller and fence or nil
       end
       deaf[channel] = true
     end
@@ -111,24 +133,16 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local identity, about = ARGV[1], ARGV[12]
-local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local keys, keep, wait = keys_at(1), tonumber(ARGV[7]), ARGV[9] == '1'
-if now > tonumber(ARGV[8]) then return { 'late', now_us } end
-local function take()
-  local grant, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
-  if not grant then return failure end
-  redis.call('SET', keys.lock, identity, 'PX', life(ttl, delay, min_hold))
-  return { 'held', grant.fence, ttl, now_us }
-end
-if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
+local keys = keys_at(1)
 local holder, grant = read_lock(keys)
 if type(holder) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
 if holder == identity then
-  if grant then return { 'held', grant.fence, lease_left(keys, grant), now_us } end
-  local drawn, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
-  if not drawn then return failure end
-  return { 'held', drawn.fence, redis.call('PTTL', keys.lock) - delay, now_us }
+  if not grant then
+    local fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
+    if not fence then return failure end
+    grant = read_grant(keys.fence)
+  end
+  return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold), now_us }
 end
 if wait then
   sweep(keys)
@@ -165,12 +179,24 @@ return { 'waiting', ahead, look, now_us, ticket, holder or '', ours, shown }
 /** Tells what a mutex looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '2496ecbda9cbc77cd5647f73b180954430989bc7',
+  sha1: '3189550c7b05407b6cd4f64b09e801b769500824',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['most'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
+local function draw(key, identity, ttl, delay, min_hold, about, keep)
+  local last = string.match(redis.call('GET', key) or '', '^%d+')
+  local fence = math.max((last or 0) + 1, now_us)
+  local over = min_hold > 0 and now + ttl or 0
+  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
+  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
+  if done.err then return nil, done end
+  return fence
+end
 local LINE_TTL = 60000
 local FOREIGN_LOOK = 250
 local FAR = 60000
@@ -190,23 +216,6 @@ local function read_grant(key)
     over = tonumber(over) or 0, delay = tonumber(delay) or 0, about = about or '',
   }
 end
-local function write_grant(key, grant, keep)
-  local head = string.format('%.0f %s %.0f %.0f %.0f ', grant.fence, grant.identity, grant.since,
-    grant.over, grant.delay)
-  return redis.pcall('SET', key, head .. grant.about, 'PX', keep)
-end
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
-  local grant = {
-    fence = math.max(read_grant(key).fence + 1, now_us), identity = identity, since = now,
-    over = min_hold > 0 and now + ttl or 0, delay = delay, about = about,
-  }
-  local done = write_grant(key, grant, math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return grant
-end
 local function lease_left(keys, grant)
   if grant.over > 0 then return grant.over - now end
   return redis.call('PTTL', keys.lock) - grant.delay
@@ -215,6 +224,7 @@ local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
   if not value or type(value) == 'table' then return value, nil end
   local grant = read_grant(keys.fence)
+  if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
     redis.call('SET', keys.lock, value, 'KEEPTTL')
@@ -222,14 +232,29 @@ local function read_lock(keys)
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
 end
+local function prolong(keys, keep, grant, ttl, delay, min_hold)
+  local left = lease_left(keys, grant)
+  if left >= ttl then return left end
+  local alive = math.max(ttl + delay, grant.since + min_hold - now)
+  redis.call('PEXPIRE', keys.lock, alive)
+  local kept = math.max(keep, alive)
+  if grant.over > 0 then
+    local text = redis.call('GET', keys.fence)
+    local head, delay_about = string.match(text, '^(%d+ %S+ %d+ )%d+( .*)$')
+    redis.call('SET', keys.fence, head .. string.format('%.0f', now + ttl) .. delay_about, 'PX', kept)
+  else
+    redis.call('PEXPIRE', keys.fence, kept)
+  end
+  return ttl
+end
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
   return redis.call('ZREM', keys.line, identity) == 1
 end
 local function stay(keys, identity, wait_ttl)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.alive, LINE_TTL)
   redis.call('PEXPIRE', keys.places, LINE_TTL)
 end
@@ -254,13 +279,13 @@ local function advance(keys, keep, caller, caller_ttl)
     if channel and (is_caller or not deaf[channel]) then
       ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
       if is_caller then ttl = caller_ttl end
-      local grant = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
-      if not grant then return nil end
-      local message = string.format('%s %.0f %.0f %.0f', front, grant.fence, now_us, ttl)
+      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+      if not fence then return nil end
+      local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
       if is_caller or redis.call('PUBLISH', channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
-        return is_caller and grant.fence or nil
+        return is_caller and fence or nil
       end
       deaf[channel] = true
     end
@@ -280,13 +305,14 @@ if not value and waiting == 0 then return { 'free' } end
 local grant = read_grant(keys.fence)
 local answer = { 'taken', 0, '', 0, 0, 0, 0, '', waiting }
 if value then
-  local kept = value == '~' .. grant.identity
+  local own = grant.fence > 0 and grant.identity
+  local kept = own and value == '~' .. own
   local left = redis.call('PTTL', keys.lock)
-  if value == grant.identity then
+  if value == own then
     local lease = lease_left(keys, grant)
     kept, left = lease <= 0, lease > 0 and lease or left
   end
-  if kept or value == grant.identity then
+  if kept or value == own then
     local holder, held = kept and '' or value, now - grant.since
     answer = { 'taken', 1, holder, 1, left, grant.fence, held, grant.about, waiting }
   else
@@ -307,12 +333,31 @@ return answer
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '27dd63073a8db6e28bc4dd44a28225f426f505f6',
+  sha1: 'bd84185434867a8a90c0786be4492fbee4968c75',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
+local identity, min_hold, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local holder = redis.pcall('GET', KEYS[1])
+local plain = min_hold == 0 and ARGV[4] == '0'
+if holder == identity and plain and redis.call('EXISTS', KEYS[3]) == 0 then
+  redis.call('DEL', KEYS[1])
+  return { 1, now_us }
+end
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
+local function draw(key, identity, ttl, delay, min_hold, about, keep)
+  local last = string.match(redis.call('GET', key) or '', '^%d+')
+  local fence = math.max((last or 0) + 1, now_us)
+  local over = min_hold > 0 and now + ttl or 0
+  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
+  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
+  if done.err then return nil, done end
+  return fence
+end
 local LINE_TTL = 60000
 local FOREIGN_LOOK = 250
 local FAR = 60000
@@ -332,23 +377,6 @@ local function read_grant(key)
     over = tonumber(over) or 0, delay = tonumber(delay) or 0, about = about or '',
   }
 end
-local function write_grant(key, grant, keep)
-  local head = string.format('%.0f %s %.0f %.0f %.0f ', grant.fence, grant.identity, grant.since,
-    grant.over, grant.delay)
-  return redis.pcall('SET', key, head .. grant.about, 'PX', keep)
-end
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
-  local grant = {
-    fence = math.max(read_grant(key).fence + 1, now_us), identity = identity, since = now,
-    over = min_hold > 0 and now + ttl or 0, delay = delay, about = about,
-  }
-  local done = write_grant(key, grant, math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return grant
-end
 local function lease_left(keys, grant)
   if grant.over > 0 then return grant.over - now end
   return redis.call('PTTL', keys.lock) - grant.delay
@@ -357,6 +385,7 @@ local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
   if not value or type(value) == 'table' then return value, nil end
   local grant = read_grant(keys.fence)
+  if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
     redis.call('SET', keys.lock, value, 'KEEPTTL')
@@ -364,14 +393,29 @@ local function read_lock(keys)
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
 end
+local function prolong(keys, keep, grant, ttl, delay, min_hold)
+  local left = lease_left(keys, grant)
+  if left >= ttl then return left end
+  local alive = math.max(ttl + delay, grant.since + min_hold - now)
+  redis.call('PEXPIRE', keys.lock, alive)
+  local kept = math.max(keep, alive)
+  if grant.over > 0 then
+    local text = redis.call('GET', keys.fence)
+    local head, delay_about = string.match(text, '^(%d+ %S+ %d+ )%d+( .*)$')
+    redis.call('SET', keys.fence, head .. string.format('%.0f', now + ttl) .. delay_about, 'PX', kept)
+  else
+    redis.call('PEXPIRE', keys.fence, kept)
+  end
+  return ttl
+end
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
   return redis.call('ZREM', keys.line, identity) == 1
 end
 local function stay(keys, identity, wait_ttl)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.alive, LINE_TTL)
   redis.call('PEXPIRE', keys.places, LINE_TTL)
 end
@@ -396,13 +440,13 @@ local function advance(keys, keep, caller, caller_ttl)
     if channel and (is_caller or not deaf[channel]) then
       ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
       if is_caller then ttl = caller_ttl end
-      local grant = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
-      if not grant then return nil end
-      local message = string.format('%s %.0f %.0f %.0f', front, grant.fence, now_us, ttl)
+      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+      if not fence then return nil end
+      local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
       if is_caller or redis.call('PUBLISH', channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
-        return is_caller and grant.fence or nil
+        return is_caller and fence or nil
       end
       deaf[channel] = true
     end
@@ -414,9 +458,7 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local keys, identity = keys_at(1), ARGV[1]
-local min_hold, keep, delay = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local holder = redis.pcall('GET', keys.lock)
+local keys = keys_at(1)
 local function keep_for(rest)
   redis.call('SET', keys.lock, '~' .. identity, 'PX', rest)
   local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
@@ -426,17 +468,16 @@ local function keep_for(rest)
   return { 1, now_us }
 end
 if holder == identity then
-  if min_hold > 0 or delay > 0 then
+  if not plain then
     local value, grant = read_lock(keys)
     if value ~= identity then return { 0, now_us } end
     local rest = grant and grant.since + min_hold - now or 0
     if rest > 0 then return keep_for(rest) end
   end
   redis.call('DEL', keys.lock)
-  if redis.call('EXISTS', keys.line) == 1 then advance(keys, keep) end
+  advance(keys, keep)
   return { 1, now_us }
 end
-if redis.call('EXISTS', keys.line) == 0 then return { 0, now_us } end
 sweep(keys)
 local left = leave(keys, identity)
 if not holder then advance(keys, keep) end
@@ -447,12 +488,24 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: '44fb0ab84a1fc30f93100d0d9e112da0e9d27933',
+  sha1: 'c8072ea587354c877481508bdd6b1220668a26c1',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms...'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
+local function draw(key, identity, ttl, delay, min_hold, about, keep)
+  local last = string.match(redis.call('GET', key) or '', '^%d+')
+  local fence = math.max((last or 0) + 1, now_us)
+  local over = min_hold > 0 and now + ttl or 0
+  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
+  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
+  if done.err then return nil, done end
+  return fence
+end
 local LINE_TTL = 60000
 local FOREIGN_LOOK = 250
 local FAR = 60000
@@ -472,23 +525,6 @@ local function read_grant(key)
     over = tonumber(over) or 0, delay = tonumber(delay) or 0, about = about or '',
   }
 end
-local function write_grant(key, grant, keep)
-  local head = string.format('%.0f %s %.0f %.0f %.0f ', grant.fence, grant.identity, grant.since,
-    grant.over, grant.delay)
-  return redis.pcall('SET', key, head .. grant.about, 'PX', keep)
-end
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
-  local grant = {
-    fence = math.max(read_grant(key).fence + 1, now_us), identity = identity, since = now,
-    over = min_hold > 0 and now + ttl or 0, delay = delay, about = about,
-  }
-  local done = write_grant(key, grant, math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return grant
-end
 local function lease_left(keys, grant)
   if grant.over > 0 then return grant.over - now end
   return redis.call('PTTL', keys.lock) - grant.delay
@@ -497,6 +533,7 @@ local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
   if not value or type(value) == 'table' then return value, nil end
   local grant = read_grant(keys.fence)
+  if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
     redis.call('SET', keys.lock, value, 'KEEPTTL')
@@ -504,14 +541,29 @@ local function read_lock(keys)
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
 end
+local function prolong(keys, keep, grant, ttl, delay, min_hold)
+  local left = lease_left(keys, grant)
+  if left >= ttl then return left end
+  local alive = math.max(ttl + delay, grant.since + min_hold - now)
+  redis.call('PEXPIRE', keys.lock, alive)
+  local kept = math.max(keep, alive)
+  if grant.over > 0 then
+    local text = redis.call('GET', keys.fence)
+    local head, delay_about = string.match(text, '^(%d+ %S+ %d+ )%d+( .*)$')
+    redis.call('SET', keys.fence, head .. string.format('%.0f', now + ttl) .. delay_about, 'PX', kept)
+  else
+    redis.call('PEXPIRE', keys.fence, kept)
+  end
+  return ttl
+end
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
   return redis.call('ZREM', keys.line, identity) == 1
 end
 local function stay(keys, identity, wait_ttl)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.alive, LINE_TTL)
   redis.call('PEXPIRE', keys.places, LINE_TTL)
 end
@@ -536,13 +588,13 @@ local function advance(keys, keep, caller, caller_ttl)
     if channel and (is_caller or not deaf[channel]) then
       ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
       if is_caller then ttl = caller_ttl end
-      local grant = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
-      if not grant then return nil end
-      local message = string.format('%s %.0f %.0f %.0f', front, grant.fence, now_us, ttl)
+      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+      if not fence then return nil end
+      local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
       if is_caller or redis.call('PUBLISH', channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
-        return is_caller and grant.fence or nil
+        return is_caller and fence or nil
       end
       deaf[channel] = true
     end
@@ -555,30 +607,21 @@ local function look_ms(keys, ours)
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
 local keep = tonumber(ARGV[1])
-local function prolong(keys, grant, ttl, delay, min_hold)
-  local left = lease_left(keys, grant)
-  if left >= ttl then return left end
-  local alive = math.max(ttl + delay, grant.since + min_hold - now)
-  redis.call('PEXPIRE', keys.lock, alive)
-  local kept = math.max(keep, alive)
-  if grant.over > 0 then
-    grant.over = now + ttl
-    write_grant(keys.fence, grant, kept)
-  else
-    redis.call('PEXPIRE', keys.fence, kept)
-  end
-  return ttl
-end
 local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
   local holder, grant = read_lock(keys)
   if type(holder) == 'table' then return { 'absent' } end
   if holder == identity then
-    grant = grant or draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
-    if not grant then return { 'unknown' } end
-    return { 'held', grant.fence, prolong(keys, grant, ttl, delay, min_hold) }
+    if not grant then
+      draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
+      grant = read_grant(keys.fence)
+    end
+    return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold) }
   end
   sweep(keys)
-  if not redis.call('ZSCORE', keys.alive, identity) then return { 'absent' } end
+  if not redis.call('ZSCORE', keys.alive, identity) then
+    leave(keys, identity)
+    return { 'absent' }
+  end
   stay(keys, identity, wait_ttl)
   if not holder then
     local fence = advance(keys, keep, identity, ttl)

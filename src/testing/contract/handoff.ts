@@ -22,6 +22,7 @@ import {
 /** What is freed goes to the front at once, and the front is told. */
 export function handoff(suite: Suite, form: Form): void {
   pushes(suite, form)
+  looks(suite, form)
   waits(suite, form)
 }
 
@@ -79,7 +80,12 @@ function pushes({ describe, property }: Suite, form: Form): void {
       await a!.release(holder)
       asHeld(await outcome(world, news))
     })
+  })
+}
 
+function looks({ describe, property }: Suite, form: Form): void {
+  const needs = { kinds: [form.shape.kind], push: true } as const
+  describe(`handoff: ${form.title}: looking`, () => {
     property('grants when a look finds the holder expired', needs, async (world) => {
       const [a, b] = await processes(world, 2)
       const make = placesOf(form)
@@ -161,8 +167,13 @@ function waits({ describe, property }: Suite, form: Form): void {
   })
 }
 
-/** A waiter that is gone holds nobody up for longer than its place lasts. */
-export function vanished({ describe, property }: Suite, form: Form): void {
+/** Whoever is gone holds nobody up for longer than its place lasts. */
+export function vanished(suite: Suite, form: Form): void {
+  silent(suite, form)
+  pushedLeases(suite, form)
+}
+
+function silent({ describe, property }: Suite, form: Form): void {
   const needs = { kinds: [form.shape.kind] } as const
   const ordered = { ...needs, fifo: true } as const
   describe(`handoff: ${form.title}: whoever vanishes`, () => {
@@ -217,8 +228,13 @@ export function vanished({ describe, property }: Suite, form: Form): void {
         return world.clock.now() >= endMs
       })
     })
+  })
+}
 
-    property('ends a pushed lease that nobody renews', ordered, async (world) => {
+function pushedLeases({ describe, property }: Suite, form: Form): void {
+  const needs = { kinds: [form.shape.kind], fifo: true } as const
+  describe(`handoff: ${form.title}: pushed leases`, () => {
+    property('ends a pushed lease that nobody renews', needs, async (world) => {
       const [a, b] = await processes(world, 2)
       const make = placesOf(form)
       const [holder, dead, next] = [make(), make({ grantTtlMs: SHORT_MS }), make()]
@@ -230,7 +246,7 @@ export function vanished({ describe, property }: Suite, form: Form): void {
       asAbsent(await look(b!, dead))
     })
 
-    property('gives a pushed lease its full life when it is renewed', ordered, async (world) => {
+    property('gives a pushed lease its full life when it is renewed', needs, async (world) => {
       const [a, b] = await processes(world, 2)
       const make = placesOf(form)
       const [holder, waiter] = [make(), make({ grantTtlMs: SHORT_MS })]

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { Engine } from '../../core/engine.ts'
+import type { Engine, Place } from '../../core/engine.ts'
 import {
   asHeld,
   attempt,
@@ -17,8 +17,13 @@ import {
   take,
 } from './world.ts'
 
-/** What an operator sees. */
-export function inspection({ describe, property }: Suite, form: Form): void {
+/** What an operator sees and does. */
+export function inspection(suite: Suite, form: Form): void {
+  looks(suite, form)
+  operators(suite, form)
+}
+
+function looks({ describe, property }: Suite, form: Form): void {
   const needs = { kinds: [form.shape.kind] } as const
   describe(`inspection: ${form.title}`, () => {
     property('shows nothing where nobody is', needs, async (world) => {
@@ -66,7 +71,12 @@ export function inspection({ describe, property }: Suite, form: Form): void {
       for (const waiter of waiters) assert.equal(await a!.release(waiter), true)
       assert.deepEqual((await a!.inspect(waiters[0]!.name))?.waiters, [])
     })
+  })
+}
 
+function operators({ describe, property }: Suite, form: Form): void {
+  const needs = { kinds: [form.shape.kind] } as const
+  describe(`inspection: ${form.title}: operators`, () => {
     property('counts more waiters than it shows', needs, async (world) => {
       const [a] = await processes(world, 1)
       const make = placesOf(form)
@@ -158,16 +168,14 @@ export function shares({ describe, property }: Suite): void {
     property('shows every holder with its permits', needs, async (world) => {
       const [a] = await processes(world, 1)
       const name = freshName()
-      const [one, two] = [1, 2].map((permits) =>
+      const places = [1, 2].map((permits) =>
         place(name, { shape: THREE, permits, about: `takes ${permits}` }),
       )
-      await take(a!, one!)
-      await take(a!, two!)
+      for (const each of places) await take(a!, each)
       const state = await a!.inspect(name)
-      assert.deepEqual(
-        state?.holders.map(({ identity, permits, about }) => [identity, permits, about]).sort(),
-        [one!, two!].map(({ identity, permits, about }) => [identity, permits, about]).sort(),
-      )
+      const shown = ({ identity, permits, about }: Pick<Place, 'identity' | 'permits' | 'about'>) =>
+        `${identity} ${permits} ${about}`
+      assert.deepEqual(state?.holders.map(shown).sort(), places.map(shown).sort())
       assert.equal(state?.capacity, 3)
     })
   })

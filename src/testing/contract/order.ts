@@ -9,7 +9,9 @@ import {
   freshName,
   join,
   LONG_MS,
+  listen,
   look,
+  outcome,
   place,
   placesOf,
   processes,
@@ -23,7 +25,12 @@ import {
 } from './world.ts'
 
 /** First come, first served. */
-export function order({ describe, property }: Suite, form: Form): void {
+export function order(suite: Suite, form: Form): void {
+  arrivals(suite, form)
+  tickets(suite, form)
+}
+
+function arrivals({ describe, property }: Suite, form: Form): void {
   const needs = { kinds: [form.shape.kind], fifo: true } as const
   describe(`order: ${form.title}`, () => {
     property('grants in the order of arrival', needs, async (world) => {
@@ -70,7 +77,12 @@ export function order({ describe, property }: Suite, form: Form): void {
       asAbsent(await attempt(b!, make()))
       await untilHeld(world, a!, waiter)
     })
+  })
+}
 
+function tickets({ describe, property }: Suite, form: Form): void {
+  const needs = { kinds: [form.shape.kind], fifo: true } as const
+  describe(`order: ${form.title}: tickets`, () => {
     property('brings a lost place back by its ticket', needs, async (world) => {
       const [a, b] = await processes(world, 2)
       const make = placesOf(form)
@@ -125,6 +137,22 @@ export function weights({ describe, property }: Suite): void {
       await untilHeld(world, b!, small)
       asHeld(await look(a!, holder))
     })
+
+    property(
+      'tells the next when a large place stops waiting',
+      { ...needs, push: true },
+      async (world) => {
+        const [a, b] = await processes(world, 2)
+        const name = freshName()
+        const [large, small] = [share(name, 2), share(name, 1)]
+        await take(a!, share(name, 2))
+        await queue(b!, large)
+        await queue(b!, small)
+        const news = listen(b!, small)
+        asAbsent(await attempt(b!, large))
+        asHeld(await outcome(world, news))
+      },
+    )
 
     property('grants as many as fit in one release', needs, async (world) => {
       const [a, b] = await processes(world, 2)

@@ -24,6 +24,7 @@ import {
 /** Every call may be sent again, because an answer can be lost. */
 export function repetition(suite: Suite, form: Form): void {
   repeated(suite, form)
+  released(suite, form)
   lost(suite, form)
 }
 
@@ -65,7 +66,12 @@ function repeated({ describe, property }: Suite, form: Form): void {
       assert.equal((await take(b!, waiter)).fence, fence)
       assert.equal(asHeld(await look(b!, waiter)).fence, fence)
     })
+  })
+}
 
+function released({ describe, property }: Suite, form: Form): void {
+  const needs = { kinds: [form.shape.kind] } as const
+  describe(`repetition: ${form.title}: leaving`, () => {
     property('releases once, and never the successor', needs, async (world) => {
       const [a, b] = await processes(world, 2)
       const make = placesOf(form)

@@ -19,11 +19,17 @@ interface Options {
   readonly disableClientInfo?: boolean
 }
 
+interface Stream {
+  cork(): void
+  uncork(): void
+  destroy(): void
+}
+
 interface Redis {
   readonly status: string
   readonly options: Options
   readonly condition?: { readonly select?: number } | null
-  readonly stream?: { destroy(): void } | null
+  readonly stream?: Stream | null
   call(name: string, args: readonly (string | number)[]): Promise<unknown>
   connect(): Promise<void>
   disconnect(): void
@@ -74,9 +80,13 @@ function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
       lazyConnect: true,
       keyPrefix: '',
       scaleReads: 'master',
-      enableOfflineQueue: false,
+      // Without it, a command to a node that is just being connected to is refused.
+      enableOfflineQueue: true,
+      enableReadyCheck: false,
       enableAutoPipelining: false,
       clusterRetryStrategy: null,
+      // A command whose answer was lost would be sent again.
+      retryDelayOnFailover: 0,
       redisOptions: { ...safeOptions(options), lazyConnect: false },
     })
     inUse = cluster as unknown as Cluster
@@ -151,6 +161,7 @@ class IoredisConnection implements Connection {
   #problem: unknown
   #isOpen = false
   #ended = false
+  #isCorked = false
 
   constructor(redis: Redis, watcher: Watcher, db: number) {
     this.#redis = redis
@@ -193,7 +204,19 @@ class IoredisConnection implements Connection {
   send(name: string, args: readonly (string | number)[]): Promise<unknown> {
     const { status } = this.#redis
     if (status !== 'ready') return Promise.reject(new NotSent(`the connection is ${status}`))
+    const { stream } = this.#redis
+    if (!this.#isCorked && stream) this.#cork(stream)
     return this.#redis.call(name, args)
+  }
+
+  /** One write to the system for all commands of a tick, where the library makes one for each. */
+  #cork(stream: Stream): void {
+    this.#isCorked = true
+    stream.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      stream.uncork()
+    })
   }
 
   subscribe(channel: string): Promise<unknown> {

@@ -8,34 +8,39 @@
 --   absent, now us, holder, ours, about      (wait is 0 and somebody is there)
 --   late, now us                             (the request came after not_after_ms)
 --   occupied, type                           (the lock's key holds no string)
--- @include line
+-- @include draw
 
 local identity, about = ARGV[1], ARGV[12]
 local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local keys, keep, wait = keys_at(1), tonumber(ARGV[7]), ARGV[9] == '1'
+local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 
 -- Its caller has given up meanwhile: nobody would release what this request takes.
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 
 local function take()
-  local grant, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
-  if not grant then return failure end
-  redis.call('SET', keys.lock, identity, 'PX', life(ttl, delay, min_hold))
-  return { 'held', grant.fence, ttl, now_us }
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  if not fence then return failure end
+  redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
+  return { 'held', fence, ttl, now_us }
 end
 
-if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
+if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
 
+-- @include line
+
+local keys = keys_at(1)
 local holder, grant = read_lock(keys)
 if type(holder) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
 
 if holder == identity then
-  -- A repeated request: its first reply was lost.
-  if grant then return { 'held', grant.fence, lease_left(keys, grant), now_us } end
-  -- The fence record is gone, to an eviction or by hand: a new fence is larger than the old one.
-  local drawn, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
-  if not drawn then return failure end
-  return { 'held', drawn.fence, redis.call('PTTL', keys.lock) - delay, now_us }
+  -- A repeated request: its first reply was lost. Where the fence record is gone too, to an eviction
+  -- or by hand, a new fence is larger than the old one.
+  if not grant then
+    local fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
+    if not fence then return failure end
+    grant = read_grant(keys.fence)
+  end
+  return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold), now_us }
 end
 
 if wait then

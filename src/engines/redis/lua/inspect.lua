@@ -15,13 +15,14 @@ if not value and waiting == 0 then return { 'free' } end
 local grant = read_grant(keys.fence)
 local answer = { 'taken', 0, '', 0, 0, 0, 0, '', waiting }
 if value then
-  local kept = value == '~' .. grant.identity
+  local own = grant.fence > 0 and grant.identity
+  local kept = own and value == '~' .. own
   local left = redis.call('PTTL', keys.lock)
-  if value == grant.identity then
+  if value == own then
     local lease = lease_left(keys, grant)
     kept, left = lease <= 0, lease > 0 and lease or left
   end
-  if kept or value == grant.identity then
+  if kept or value == own then
     local holder, held = kept and '' or value, now - grant.since
     answer = { 'taken', 1, holder, 1, left, grant.fence, held, grant.about, waiting }
   else

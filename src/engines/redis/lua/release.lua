@@ -2,11 +2,20 @@
 -- KEYS: lock, fence, line, alive, places
 -- ARGV: identity, min_hold_ms, keep_ms, lock_delay_ms
 -- Returns whether the identity was there (1 or 0), and now us.
+-- @include now
+
+local identity, min_hold, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local holder = redis.pcall('GET', KEYS[1])
+local plain = min_hold == 0 and ARGV[4] == '0'
+
+if holder == identity and plain and redis.call('EXISTS', KEYS[3]) == 0 then
+  redis.call('DEL', KEYS[1])
+  return { 1, now_us }
+end
+
 -- @include line
 
-local keys, identity = keys_at(1), ARGV[1]
-local min_hold, keep, delay = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local holder = redis.pcall('GET', keys.lock)
+local keys = keys_at(1)
 
 -- Keeps the lock, by nobody, for the rest of the minimum hold.
 local function keep_for(rest)
@@ -20,7 +29,7 @@ local function keep_for(rest)
 end
 
 if holder == identity then
-  if min_hold > 0 or delay > 0 then
+  if not plain then
     local value, grant = read_lock(keys)
     -- The lease is over; what keeps the lock now is not its holder's to end.
     if value ~= identity then return { 0, now_us } end
@@ -28,12 +37,13 @@ if holder == identity then
     if rest > 0 then return keep_for(rest) end
   end
   redis.call('DEL', keys.lock)
-  if redis.call('EXISTS', keys.line) == 1 then advance(keys, keep) end
+  advance(keys, keep)
   return { 1, now_us }
 end
 
-if redis.call('EXISTS', keys.line) == 0 then return { 0, now_us } end
 sweep(keys)
+-- Also when there is no line: a replica refuses to write, so that none says from old data that
+-- there is nothing to release.
 local left = leave(keys, identity)
 if not holder then advance(keys, keep) end
 return { left and 1 or 0, now_us }

@@ -9,33 +9,24 @@
 
 local keep = tonumber(ARGV[1])
 
--- Never shortens what another setting of the same lease asked for.
-local function prolong(keys, grant, ttl, delay, min_hold)
-  local left = lease_left(keys, grant)
-  if left >= ttl then return left end
-  local alive = math.max(ttl + delay, grant.since + min_hold - now)
-  redis.call('PEXPIRE', keys.lock, alive)
-  local kept = math.max(keep, alive)
-  if grant.over > 0 then
-    grant.over = now + ttl
-    write_grant(keys.fence, grant, kept)
-  else
-    redis.call('PEXPIRE', keys.fence, kept)
-  end
-  return ttl
-end
-
 local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
   local holder, grant = read_lock(keys)
   -- The key was overwritten with something that is no string: nobody holds this mutex.
   if type(holder) == 'table' then return { 'absent' } end
   if holder == identity then
-    grant = grant or draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
-    if not grant then return { 'unknown' } end
-    return { 'held', grant.fence, prolong(keys, grant, ttl, delay, min_hold) }
+    if not grant then
+      -- The fence record is gone, to an eviction or by hand: a new fence is larger than the old one.
+      draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
+      grant = read_grant(keys.fence)
+    end
+    return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold) }
   end
   sweep(keys)
-  if not redis.call('ZSCORE', keys.alive, identity) then return { 'absent' } end
+  if not redis.call('ZSCORE', keys.alive, identity) then
+    -- A replica refuses to write, so that none says from old data that a lease is lost.
+    leave(keys, identity)
+    return { 'absent' }
+  end
   stay(keys, identity, wait_ttl)
   if not holder then
     local fence = advance(keys, keep, identity, ttl)

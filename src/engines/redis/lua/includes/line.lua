@@ -7,7 +7,7 @@
 --   line    sorted set: waiting identities by ticket;
 --   alive   sorted set: waiting identities by the time, in ms, until which they count as alive;
 --   places  hash: identity -> "<grant ttl> <lock delay> <min hold> <channel> <about>".
--- @include now
+-- @include draw
 
 -- Line, alive and places vanish this long after the last waiter was heard of.
 local LINE_TTL = 60000
@@ -35,30 +35,6 @@ local function read_grant(key)
   }
 end
 
--- Returns an error reply where the server's memory is full.
-local function write_grant(key, grant, keep)
-  local head = string.format('%.0f %s %.0f %.0f %.0f ', grant.fence, grant.identity, grant.since,
-    grant.over, grant.delay)
-  return redis.pcall('SET', key, head .. grant.about, 'PX', keep)
-end
-
--- How long the lock's key lives: for the lease and the delay, and no less than the minimum hold.
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
-
--- Draws the next fence for a lease. This is the first write of every grant: where memory is full
--- it fails before anything has changed.
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
-  local grant = {
-    fence = math.max(read_grant(key).fence + 1, now_us), identity = identity, since = now,
-    over = min_hold > 0 and now + ttl or 0, delay = delay, about = about,
-  }
-  local done = write_grant(key, grant, math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return grant
-end
-
 -- Milliseconds left of the lease itself.
 local function lease_left(keys, grant)
   if grant.over > 0 then return grant.over - now end
@@ -71,12 +47,32 @@ local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
   if not value or type(value) == 'table' then return value, nil end
   local grant = read_grant(keys.fence)
+  -- Without a record the value is foreign, an empty one too.
+  if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
     redis.call('SET', keys.lock, value, 'KEEPTTL')
   end
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
+end
+
+-- Never shortens what another setting of the same lease asked for.
+local function prolong(keys, keep, grant, ttl, delay, min_hold)
+  local left = lease_left(keys, grant)
+  if left >= ttl then return left end
+  local alive = math.max(ttl + delay, grant.since + min_hold - now)
+  redis.call('PEXPIRE', keys.lock, alive)
+  local kept = math.max(keep, alive)
+  if grant.over > 0 then
+    -- The lock's own TTL does not tell the end of this lease, so the record does.
+    local text = redis.call('GET', keys.fence)
+    local head, delay_about = string.match(text, '^(%d+ %S+ %d+ )%d+( .*)$')
+    redis.call('SET', keys.fence, head .. string.format('%.0f', now + ttl) .. delay_about, 'PX', kept)
+  else
+    redis.call('PEXPIRE', keys.fence, kept)
+  end
+  return ttl
 end
 
 local function leave(keys, identity)
@@ -87,8 +83,9 @@ end
 
 -- A waiter was heard of.
 local function stay(keys, identity, wait_ttl)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
+  -- First a command that takes no memory: a script that has written may go on when memory is full.
   redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
   redis.call('PEXPIRE', keys.alive, LINE_TTL)
   redis.call('PEXPIRE', keys.places, LINE_TTL)
 end
@@ -119,13 +116,13 @@ local function advance(keys, keep, caller, caller_ttl)
     if channel and (is_caller or not deaf[channel]) then
       ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
       if is_caller then ttl = caller_ttl end
-      local grant = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
-      if not grant then return nil end
-      local message = string.format('%s %.0f %.0f %.0f', front, grant.fence, now_us, ttl)
+      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+      if not fence then return nil end
+      local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
       if is_caller or redis.call('PUBLISH', channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
-        return is_caller and grant.fence or nil
+        return is_caller and fence or nil
       end
       deaf[channel] = true
     end

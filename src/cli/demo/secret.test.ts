@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest'
+import { shownUrl, withoutSecrets } from './secret.ts'
+
+describe('secrets', () => {
+  it('are not in a URL that is shown', () => {
+    expect(shownUrl('redis://me:s3cret@host:1234/2?password=s3cret#s3cret')).toBe(
+      'redis://me:***@host:1234/2',
+    )
+    expect(shownUrl('redis://:s3cret@host')).toBe('redis://:***@host')
+    expect(shownUrl('redis://host:6379')).toBe('redis://host:6379')
+    expect(shownUrl('redis//me:s3cret@host:port')).not.toContain('s3cret')
+  })
+
+  it('are taken out of messages, as written and as meant', () => {
+    const url = 'redis://me:p%40ss@host'
+    expect(withoutSecrets(`cannot use ${url}: p@ss, p%40ss`, url)).toBe(
+      'cannot use redis://me:***@host: ***, ***',
+    )
+    expect(withoutSecrets('bad redis://me:s3cret@host:port', 'redis://me:s3cret@host:port')).toBe(
+      'bad the given URL',
+    )
+    expect(withoutSecrets('p%zz is wrong', 'redis://me:p%zz@host')).toBe('*** is wrong')
+    expect(withoutSecrets('nothing to hide', '')).toBe('nothing to hide')
+  })
+})

@@ -1,0 +1,142 @@
+import {
+  closeSync,
+  type FSWatcher,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  watch,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+
+/** Bells of other processes that are kept open. */
+const OPEN_MAX = 128
+
+const STROKE: Buffer = Buffer.from('.')
+
+/**
+ * One small file per process, next to the database. Who grants a place to another process writes a
+ * byte to that process's bell, after the commit: a watch on the database itself would wake it
+ * before there is anything to see.
+ */
+export class Bells {
+  readonly #folder: string
+  readonly #open = new Map<string, number>()
+  #own: string | undefined
+  #watcher: FSWatcher | undefined
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** Whether the operating system tells when the own bell rings. */
+  get watched(): boolean {
+    return this.#watcher !== undefined
+  }
+
+  /** Hangs up the bell of this process. */
+  hang(name: string, onRing: () => void): void {
+    this.takeDown()
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+    const path = join(this.#folder, name)
+    const bell = openSync(path, 'wx', 0o600)
+    // Written once now, so that ringing needs no space on the disk.
+    writeSync(bell, STROKE, 0, 1, 0)
+    this.#own = name
+    this.#open.set(name, bell)
+    try {
+      this.#watcher = watch(path, { persistent: false }, onRing)
+      this.#watcher.on('error', () => this.#unwatch())
+    } catch {
+      // No watches left on this machine: looking now and then has to do.
+    }
+  }
+
+  /** Whether the own bell is still where the others look for it. */
+  get hangs(): boolean {
+    return this.#own !== undefined && this.has(this.#own)
+  }
+
+  has(name: string): boolean {
+    return this.#descriptor(name) !== undefined
+  }
+
+  /** Wakes a process. Failing is no harm: it looks by itself now and then. */
+  ring(name: string): void {
+    const bell = this.#descriptor(name)
+    if (bell === undefined) return
+    try {
+      writeSync(bell, STROKE, 0, 1, 0)
+    } catch {
+      this.#forget(name)
+    }
+  }
+
+  /** Removes the bells of processes that have ended. */
+  sweep(keep: ReadonlySet<string>): void {
+    let names: string[]
+    try {
+      names = readdirSync(this.#folder)
+    } catch {
+      return
+    }
+    for (const name of names) if (!keep.has(name)) this.remove(name)
+  }
+
+  remove(name: string): void {
+    this.#forget(name)
+    try {
+      rmSync(join(this.#folder, name), { force: true })
+    } catch {
+      // A folder that turned read-only, for example: a bell that stays is no harm.
+    }
+  }
+
+  takeDown(): void {
+    this.#unwatch()
+    if (this.#own !== undefined) this.remove(this.#own)
+    this.#own = undefined
+  }
+
+  close(): void {
+    this.takeDown()
+    for (const name of [...this.#open.keys()]) this.#forget(name)
+    try {
+      rmdirSync(this.#folder)
+    } catch {
+      // Others still have theirs in it.
+    }
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close()
+    this.#watcher = undefined
+  }
+
+  #descriptor(name: string): number | undefined {
+    const known = this.#open.get(name)
+    if (known !== undefined) {
+      if (fstatSync(known).nlink > 0) return known
+      this.#forget(name)
+    }
+    try {
+      const opened = openSync(join(this.#folder, name), 'r+')
+      const oldest = this.#open.keys().next()
+      if (this.#open.size >= OPEN_MAX && oldest.done !== true) this.#forget(oldest.value)
+      this.#open.set(name, opened)
+      return opened
+    } catch {
+      return undefined
+    }
+  }
+
+  #forget(name: string): void {
+    const bell = this.#open.get(name)
+    if (bell === undefined) return
+    this.#open.delete(name)
+    closeSync(bell)
+  }
+}

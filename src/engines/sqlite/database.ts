@@ -1,0 +1,358 @@
+import type { Clock } from '../../core/clock.ts'
+import { closedError, HoldfastError } from '../../core/errors.ts'
+import type { Binding, Row } from './binding.ts'
+import { engineError, fileError, isBusy } from './failure.ts'
+import type { MachineClock } from './machine-clock.ts'
+import { Peers } from './peers.ts'
+import { patrol } from './patrol.ts'
+import { openSession, type Session } from './session.ts'
+import type { News, Transaction } from './transaction.ts'
+
+/** What a database is made of. */
+export interface DatabaseParts {
+  readonly binding: Binding
+  readonly path: string
+  readonly clock: Clock
+  readonly machine: MachineClock
+  readonly wallMicros: () => number
+  readonly commandTimeoutMs: number
+  readonly fenceTtlMs: number
+  readonly random: () => number
+  readonly migrations?: readonly string[]
+  /** News of places, right after the commit that made them. */
+  readonly onNews: (news: News, transaction: Transaction) => void
+  /** Another process granted something to this one. */
+  readonly onRing: () => void
+  /** The path leads to another file than before. */
+  readonly onReplaced: () => void
+}
+
+interface Job {
+  readonly operation: string
+  readonly lock: string | undefined
+  /** By the monotonic clock: how long to go on trying. */
+  readonly untilMs: number
+  /** Does its part of the transaction; what it returns is called after the commit. */
+  readonly work: (transaction: Transaction) => () => void
+  readonly reject: (error: Error) => void
+}
+
+/** Most calls in one transaction: it must stay short for the others. */
+const BATCH = 32
+
+/** Transactions in a row before timers and other work of this process get their turn. */
+const TURNS = 16
+
+/** Tries at once before the pauses between two tries begin to grow. */
+const QUICK_TRIES = 3
+const LONGEST_PAUSE_MS = 8
+
+/** How often the holders of one lock are asked whether they still run. */
+const BURY_US = 50_000
+
+/** A grant that another process gave to a place of this one. */
+export interface Pushed {
+  readonly name: string
+  readonly identity: string
+  readonly fence: number
+  readonly leftUs: number
+}
+
+/**
+ * The file, and short transactions on it: calls of one moment share one. While another process is
+ * in the file, they wait without blocking the event loop.
+ */
+export class Database {
+  readonly #parts: DatabaseParts
+  #session: Session | undefined
+  #peers: Peers | undefined
+  #queue: Job[] = []
+  #scheduled = false
+  #inARow = 0
+  #tries = 0
+  #retry: NodeJS.Timeout | undefined
+  #opened = false
+  #closed = false
+  readonly #buriedUs = new Map<number, number>()
+
+  constructor(parts: DatabaseParts) {
+    this.#parts = parts
+  }
+
+  /** Whether the operating system tells when another process granted something. */
+  get watched(): boolean {
+    return this.#session?.bells.watched === true
+  }
+
+  /**
+   * Does `work` within a transaction and resolves to what `after` makes of it, which runs right
+   * after the commit. `work` may run more than once, each time in a transaction of its own.
+   */
+  run<T, R>(
+    operation: string,
+    lock: string | undefined,
+    work: (transaction: Transaction) => T,
+    after: (result: T, transaction: Transaction) => R,
+  ): Promise<R> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError(lock))
+      const untilMs = performance.now() + this.#parts.commandTimeoutMs
+      this.#queue.push({
+        operation,
+        lock,
+        untilMs,
+        reject,
+        work: (transaction) => {
+          const result = work(transaction)
+          return () => resolve(after(result, transaction))
+        },
+      })
+      if (this.#retry === undefined) this.#schedule()
+    })
+  }
+
+  /** Grants to this process that it has not confirmed; `undefined` when the file was busy. */
+  pushed(): { readonly sentAt: number; readonly grants: readonly Pushed[] } | undefined {
+    if (this.#session === undefined || this.#closed) return undefined
+    const { machine, clock } = this.#parts
+    try {
+      const sentAt = clock.now()
+      const rows = this.#session.sql.pushed.all(this.#session.process)
+      const grants = rows.map((row) => {
+        // A suspend that nobody has written down yet counts too: the lease ends no later.
+        const suspendedUs = machine.suspendedUs(row['suspended_us'] as number)
+        return {
+          name: row['name'] as string,
+          identity: row['identity'] as string,
+          fence: row['fence'] as number,
+          leftUs: (row['ends_us'] as number) - machine.monotonicUs() - suspendedUs,
+        }
+      })
+      return { sentAt, grants }
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Looks whether file and bell are still there; if not, starts anew. */
+  check(): void {
+    if (this.#closed || this.#session === undefined) return
+    if (this.#session.isCurrent() && this.#session.bells.hangs) return
+    this.#leave()
+    this.#parts.onReplaced()
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#retry)
+    for (const job of this.#queue.splice(0)) job.reject(closedError(job.lock))
+    const session = this.#session
+    if (session === undefined) return
+    try {
+      session.sql.dropIdleProcess.run(session.process)
+    } catch {
+      // Somebody who opens the file later does it.
+    }
+    this.#leave()
+  }
+
+  #leave(): void {
+    const session = this.#session
+    this.#session = undefined
+    this.#peers = undefined
+    this.#buriedUs.clear()
+    try {
+      session?.close()
+    } catch {
+      // What was to be told was told by the transaction before.
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#inARow += 1
+    if (this.#inARow < TURNS) {
+      queueMicrotask(() => this.#flush())
+    } else {
+      this.#inARow = 0
+      setImmediate(() => this.#flush())
+    }
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    if (this.#closed || this.#queue.length === 0) return
+    const batch = this.#queue.slice(0, BATCH)
+    let stage: 'begin' | 'work' | 'commit' = 'begin'
+    let transaction: Transaction
+    let outcomes: (() => void)[]
+    try {
+      this.#enter()
+      stage = 'work'
+      transaction = this.#transaction()
+      outcomes = this.#perform(batch, transaction)
+      stage = 'commit'
+      this.#session?.sql.commit.run()
+    } catch (error) {
+      if (stage !== 'begin') this.#rollback()
+      return this.#failed(batch, error, stage)
+    }
+    this.#tries = 0
+    this.#queue.splice(0, batch.length)
+    for (const outcome of outcomes) outcome()
+    if (this.#queue.length > 0) this.#schedule()
+  }
+
+  /** Opens the file where it is not open, and begins. */
+  #enter(): void {
+    if (this.#session !== undefined && !this.#session.isCurrent()) {
+      this.#leave()
+      this.#parts.onReplaced()
+    }
+    if (this.#session === undefined) {
+      this.#session = openSession(this.#parts)
+      this.#peers = new Peers(this.#session.mark)
+      this.#opened = true
+    }
+    this.#session.sql.begin.run()
+  }
+
+  #perform(batch: readonly Job[], transaction: Transaction): (() => void)[] {
+    const rung = new Set<number>()
+    const outcomes: (() => void)[] = []
+    for (const job of batch) {
+      let outcome: () => void
+      try {
+        outcome = job.work(transaction)
+      } catch (error) {
+        // A refusal concerns one call, and left everything as it was.
+        if (!(error instanceof HoldfastError)) throw error
+        outcome = () => job.reject(error)
+      }
+      const news = transaction.news.splice(0)
+      for (const { grant } of news) if (grant !== null) rung.add(grant.process)
+      outcomes.push(outcome)
+      for (const each of news) outcomes.push(() => this.#parts.onNews(each, transaction))
+    }
+    rung.delete(transaction.process)
+    if (rung.size === 0) return outcomes
+    return [() => this.#ring(rung), ...outcomes]
+  }
+
+  #ring(processes: ReadonlySet<number>): void {
+    for (const process of processes) {
+      const bell = this.#peers?.bellOf(process, this.#readProcess)
+      if (bell !== undefined) this.#session?.bells.ring(bell)
+    }
+  }
+
+  readonly #readProcess = (id: number): Row | undefined => this.#session?.sql.process.get(id)
+
+  #transaction(): Transaction {
+    const session = this.#session as Session
+    const peers = this.#peers as Peers
+    const { sql } = session
+    const { clock, wallMicros } = this.#parts
+    const sentAt = clock.now()
+    const nowUs = this.#now(session)
+    const micros = wallMicros()
+    return {
+      sql,
+      process: session.process,
+      sentAt,
+      nowUs,
+      wallMs: Math.floor(micros / 1000),
+      wallMicros: micros,
+      news: [],
+      reaches: (process) => {
+        if (process === session.process) return true
+        if (peers.hasEnded(process, nowUs, this.#readProcess)) return false
+        const bell = peers.bellOf(process, this.#readProcess)
+        return bell !== undefined && session.bells.has(bell)
+      },
+      hasEnded: (process) =>
+        process !== session.process && peers.hasEnded(process, nowUs, this.#readProcess),
+      mayBury: (lock) => {
+        if (nowUs - (this.#buriedUs.get(lock) ?? Number.NEGATIVE_INFINITY) < BURY_US) return false
+        if (this.#buriedUs.size > 1000) this.#buriedUs.clear()
+        this.#buriedUs.set(lock, nowUs)
+        return true
+      },
+      addedLock: () => patrol(sql, nowUs, micros / 1000 - this.#parts.fenceTtlMs, this.#parts.random),
+    }
+  }
+
+  /** The moment of a transaction. Whoever finds that the machine was suspended writes it down. */
+  #now(session: Session): number {
+    const { machine, path } = this.#parts
+    const { boot } = machine.sources
+    const meta = session.sql.meta.get() as Row
+    if (meta['version'] !== session.version) {
+      throw fileError('connect', `${JSON.stringify(path)} was upgraded by a newer Holdfast; restart`)
+    }
+    if (meta['boot'] !== boot) {
+      throw fileError(
+        'connect',
+        `${JSON.stringify(path)} is in use on another machine too, whose clock is another; ` +
+          'use Redis for more than one machine',
+      )
+    }
+    const knownUs = meta['suspended_us'] as number
+    const suspendedUs = machine.suspendedUs(knownUs)
+    const monotonicUs = machine.monotonicUs()
+    const unseenUs = boot === '' ? monotonicUs - (meta['seen_us'] as number) : 0
+    if (suspendedUs !== knownUs || unseenUs > 1_000_000) {
+      session.sql.suspend.run(suspendedUs, monotonicUs)
+    }
+    return monotonicUs + suspendedUs
+  }
+
+  #rollback(): void {
+    try {
+      this.#session?.sql.rollback.run()
+    } catch {
+      // SQLite has rolled back by itself.
+    }
+  }
+
+  #failed(batch: readonly Job[], error: unknown, stage: 'begin' | 'work' | 'commit'): void {
+    if (isBusy(error)) return this.#tryAgain(error)
+    this.#tries = 0
+    this.#queue.splice(0, batch.length)
+    const outcome = stage === 'commit' ? 'unknown' : 'none'
+    // Whatever is wrong with the file, the next call finds out anew.
+    this.#leave()
+    for (const job of batch) {
+      job.reject(engineError(job.operation, this.#parts.path, error, outcome))
+    }
+    if (this.#opened) this.#parts.onReplaced()
+    if (this.#queue.length > 0) this.#schedule()
+  }
+
+  /** Another process is in the file. Chance keeps the two from meeting again and again. */
+  #tryAgain(error: unknown): void {
+    const nowMs = performance.now()
+    const late = this.#queue.filter((job) => job.untilMs <= nowMs)
+    this.#queue = this.#queue.filter((job) => job.untilMs > nowMs)
+    for (const job of late) {
+      job.reject(engineError(job.operation, this.#parts.path, error, 'none'))
+    }
+    if (this.#queue.length === 0) {
+      this.#tries = 0
+      return
+    }
+    this.#tries += 1
+    if (this.#tries <= QUICK_TRIES) {
+      this.#scheduled = true
+      setImmediate(() => this.#flush())
+      return
+    }
+    const longestMs = Math.min(2 ** (this.#tries - QUICK_TRIES), LONGEST_PAUSE_MS)
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined
+      this.#flush()
+    }, 1 + this.#parts.random() * longestMs)
+  }
+}

@@ -1,0 +1,156 @@
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { show } from '../../core/options.ts'
+import { systemRandom } from '../../system/clock.ts'
+import { fileError } from './failure.ts'
+
+/** Where locks are kept when no path is given: in the user's state directory. */
+export function defaultPath(
+  platform: string = process.platform,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): string {
+  const tail = ['holdfast', 'locks.db'] as const
+  if (platform === 'win32') {
+    return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), ...tail)
+  }
+  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', ...tail)
+  const state = env['XDG_STATE_HOME']
+  // A relative path there must be ignored, says the convention.
+  const base = state?.startsWith('/') === true ? state : join(homedir(), '.local', 'state')
+  return join(base, ...tail)
+}
+
+/** The absolute path that a path or a `sqlite:` URL means. Nothing in it is percent-decoded. */
+export function readPath(given: unknown): string {
+  if (typeof given !== 'string') throw new TypeError(`path must be a string, got ${show(given)}.`)
+  const path = given.replace(/^sqlite:(\/\/(?=\/|$))?/i, '')
+  if (path === '') return defaultPath()
+  if (path.includes('\0')) throw new RangeError(`path must not hold NUL, got ${show(given)}.`)
+  if (path === ':memory:' || /^(file|sqlite):/i.test(path) || path.startsWith('//')) {
+    throw new RangeError(
+      `path must be a path of a file such as ./locks.db, got ${show(given)}. ` +
+        'For locks within one process use memory:.',
+    )
+  }
+  return resolve(path)
+}
+
+/**
+ * Makes the folder and an empty file, both for the user only, where they are missing. Throws
+ * `EngineError` where SQLite's locks cannot be trusted.
+ */
+export function prepareFile(path: string): void {
+  const folder = dirname(path)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const type = networkType(realpathSync(folder))
+  if (type !== undefined) {
+    throw fileError(
+      'connect',
+      `${JSON.stringify(path)} is on a network file system (${type}), where SQLite's locks cannot ` +
+        'be trusted; use a path on a local disk, or Redis for more than one machine',
+    )
+  }
+  if (existsSync(path)) return
+  // Left over from a file that was deleted alone. SQLite would take them for the new file's.
+  for (const ending of ['-wal', '-shm']) rmSync(path + ending, { force: true })
+  // Linked into place: opening and closing the file itself would drop SQLite's locks on it.
+  const empty = `${path}-${systemRandom.identity().slice(0, 12)}`
+  closeSync(openSync(empty, 'wx', 0o600))
+  try {
+    linkSync(empty, path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // Another process was first, or the file system knows no links: SQLite makes the file then.
+    if (!existsSync(path) && (code === 'ENOENT' || code === 'EACCES')) throw error
+  } finally {
+    rmSync(empty, { force: true })
+  }
+}
+
+/** Which file a path leads to now. While somebody has it open, no other gets the same number. */
+export function fileMark(path: string): string {
+  const stats: Stats | undefined = statSync(path, { throwIfNoEntry: false })
+  return stats === undefined ? 'missing' : `${stats.dev}:${stats.ino}`
+}
+
+/** Magic numbers of statfs(2). */
+const NETWORK_MAGIC: Readonly<Record<number, string>> = {
+  0x6969: 'nfs',
+  0x517b: 'smb',
+  0xfe534d42: 'smb2',
+  0xff534d42: 'cifs',
+  0x01021997: '9p',
+  0x5346414f: 'afs',
+  0x73757245: 'coda',
+  0x00c36400: 'ceph',
+  0x0bd00bd0: 'lustre',
+  0x47504653: 'gpfs',
+  0x01161970: 'gfs2',
+  0x7461636f: 'ocfs2',
+}
+
+const NETWORK_NAME =
+  /^(nfs\d?|cifs|smb\d?|smbfs|9p|afs|coda|ceph|lustre|gpfs|gfs2|ocfs2|virtiofs|vboxsf|vmhgfs|prl_fs|fuse\.(sshfs|rclone|s3fs|gcsfuse|glusterfs|ceph.*|davfs2?|curlftpfs|vmhgfs-fuse|osxfs|grpcfuse|juicefs|mfs))$/
+
+/** The type of the network file system a folder is on; `undefined` when it is on none. */
+export function networkType(
+  folder: string,
+  mounts: string = readMounts(),
+  magic: number | undefined = statfsMagic(folder),
+): string | undefined {
+  if (process.platform === 'win32') return folder.startsWith('\\\\') ? 'UNC path' : undefined
+  if (process.platform === 'linux') {
+    const byMagic = magic === undefined ? undefined : NETWORK_MAGIC[magic]
+    if (byMagic !== undefined) return byMagic
+  }
+  const type = mountType(folder, mounts)
+  return type !== undefined && NETWORK_NAME.test(type) ? type : undefined
+}
+
+/** The last mount with the longest mount point above the folder is the one that counts. */
+function mountType(folder: string, mounts: string): string | undefined {
+  let best = -1
+  let type: string | undefined
+  for (const line of mounts.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ')
+    const point = before.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    )
+    if (point === undefined || point.length < best) continue
+    const above = point === '/' || folder === point || folder.startsWith(`${point}/`)
+    if (!above) continue
+    best = point.length
+    type = after.split(' ')[0]
+  }
+  return type
+}
+
+function readMounts(): string {
+  try {
+    return process.platform === 'linux' ? readFileSync('/proc/self/mountinfo', 'utf8') : ''
+  } catch {
+    return ''
+  }
+}
+
+function statfsMagic(folder: string): number | undefined {
+  try {
+    // Some systems give the number with a sign.
+    return statfsSync(folder).type >>> 0
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,456 @@
+import type {
+  Claim,
+  HolderState,
+  Kind,
+  LockState,
+  Occupant,
+  Place,
+  Shape,
+} from '../../core/engine.ts'
+import { ShapeError } from '../../core/errors.ts'
+import type { Row } from './binding.ts'
+import { decode, encode, NEVER_US } from './schema.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Where a place stands, in microseconds left: the line knows no clock of any caller. */
+export type Spot =
+  | { readonly state: 'held'; readonly fence: number; readonly leftUs: number }
+  | {
+      readonly state: 'waiting'
+      readonly ahead: number
+      readonly ticket: number
+      readonly lookMs: number
+      readonly occupant?: Occupant
+    }
+  | { readonly state: 'absent'; readonly occupant?: Occupant }
+
+/** A place as its row says. */
+interface PlaceRow {
+  readonly identity: string
+  readonly held: boolean
+  readonly process: number
+  readonly permits: number
+  endsUs: number
+  readonly ticket: number
+  readonly joined: number
+  readonly fence: number
+  readonly grantedUs: number
+  readonly grantTtlUs: number
+  readonly minHoldUs: number
+  readonly lockDelayUs: number
+  /** As stored. */
+  readonly about: string
+}
+
+/** How often the front of a line looks whether the process of a holder still runs. */
+const DEATH_LOOK_MS = 500
+
+/**
+ * The weighted line of one lock inside a transaction: sweep what is over, let the caller's place
+ * join, stay or leave, grant from the front while permits last, and say where the caller stands.
+ */
+export class Line {
+  readonly #tx: Transaction
+  readonly #name: string
+  readonly #id: number
+  #kind: Kind
+  #capacity: number
+  #fence: number
+  #ticket: number
+  #joined: number
+  #taken: number
+  #waiting: number
+  #quietUs: number
+  #changed = false
+
+  /** The line of a name; `undefined` when nobody used it for long. */
+  static find(tx: Transaction, name: string): Line | undefined {
+    const row = tx.sql.lock.get(encode(name))
+    return row === undefined ? undefined : new Line(tx, name, row)
+  }
+
+  /** The line of a name as a lock of this shape, or `ShapeError` while it is one of another. */
+  static fitting(tx: Transaction, name: string, shape: Shape): Line {
+    const found = Line.find(tx, name)
+    if (found === undefined) {
+      const { kind, capacity } = shape
+      const added = tx.sql.addLock.get(encode(name), kind, capacity, tx.wallMs) as Row
+      tx.addedLock()
+      const counters = { fence: 0, ticket: 0, joined: 0, taken: 0, waiting: 0, quiet_us: NEVER_US }
+      return new Line(tx, name, { id: added['id'] as number, kind, capacity, ...counters })
+    }
+    found.#take(shape)
+    return found
+  }
+
+  private constructor(tx: Transaction, name: string, row: Row) {
+    this.#tx = tx
+    this.#name = name
+    this.#id = row['id'] as number
+    this.#kind = row['kind'] as Kind
+    this.#capacity = row['capacity'] as number
+    this.#fence = row['fence'] as number
+    this.#ticket = row['ticket'] as number
+    this.#joined = row['joined'] as number
+    this.#taken = row['taken'] as number
+    this.#waiting = row['waiting'] as number
+    this.#quietUs = row['quiet_us'] as number
+  }
+
+  /** Whether nobody is here and nothing stays taken, as the last operation left it. */
+  get empty(): boolean {
+    return this.#taken === 0 && this.#waiting === 0
+  }
+
+  /** Whether permits are taken, as the last operation left it. */
+  get taken(): boolean {
+    return this.#taken > 0
+  }
+
+  /** Writes the counters back. The last call of every operation. */
+  save(): void {
+    if (!this.#changed) return
+    this.#tx.sql.saveLock.run(
+      this.#kind,
+      this.#capacity,
+      this.#fence,
+      this.#ticket,
+      this.#joined,
+      this.#taken,
+      this.#waiting,
+      this.empty ? NEVER_US : this.#quietUs,
+      this.#tx.wallMs,
+      this.#id,
+    )
+  }
+
+  acquire(claim: Claim): Spot {
+    this.#sweep()
+    const found = this.empty ? undefined : this.#find(claim.identity)
+    if (found === undefined) {
+      if (claim.ticket === undefined) {
+        // Whoever came before is served first; then the newcomer needs no place in the line.
+        this.#admit()
+        if (!this.#fits(claim) && this.#bury()) this.#admit()
+        if (this.#fits(claim)) return this.#enter(claim)
+        if (!claim.wait) return { state: 'absent', ...this.#occupant() }
+      }
+      this.#join(claim)
+    } else {
+      this.#keepAlive(found, claim)
+    }
+    this.#admit(claim)
+    const now = this.#find(claim.identity)
+    if (now?.held === false && !claim.wait) {
+      this.#leave(claim.identity)
+      this.#admit()
+      return this.#spot(claim, undefined)
+    }
+    return this.#spot(claim, now)
+  }
+
+  renew(place: Place): Spot {
+    this.#sweep()
+    let found = this.empty ? undefined : this.#find(place.identity)
+    if (found !== undefined) this.#keepAlive(found, place)
+    this.#admit(place)
+    if (found?.held !== true) {
+      if (found !== undefined && this.#taken > 0 && this.#bury(place)) this.#admit(place)
+      found = found === undefined ? undefined : this.#find(place.identity)
+    }
+    return this.#spot(place, found)
+  }
+
+  release(place: Place): boolean {
+    this.#sweep()
+    const found = this.empty ? undefined : this.#find(place.identity)
+    if (found?.held === true) {
+      this.#vacate(found, found.grantedUs + place.minHoldMs * 1000)
+    } else if (found !== undefined) {
+      this.#leave(found.identity)
+      this.#tx.news.push({ name: this.#name, identity: found.identity, grant: null })
+    }
+    this.#admit()
+    return found !== undefined
+  }
+
+  /** Lets time, and the end of processes, take effect. */
+  look(): void {
+    this.#sweep()
+    this.#bury()
+    this.#admit()
+  }
+
+  inspect(): LockState | null {
+    if (this.empty) return null
+    const { sql, nowUs } = this.#tx
+    const state = (row: Row, identity: string): HolderState => ({
+      identity,
+      ours: true,
+      about: decode(row['about'] as string),
+      permits: row['permits'] as number,
+      fence: row['fence'] as number,
+      ttlMs: ((row['ends_us'] as number) - nowUs) / 1000,
+      heldMs: (nowUs - (row['granted_us'] as number)) / 1000,
+    })
+    return {
+      name: this.#name,
+      kind: this.#kind,
+      capacity: this.#capacity,
+      holders: [
+        ...sql.holders.all(this.#id).map((row) => state(row, row['identity'] as string)),
+        ...sql.rests.all(this.#id).map((row) => state(row, '')),
+      ],
+      waiters: sql.line.all(this.#id).map((row) => ({
+        identity: row['identity'] as string,
+        permits: row['permits'] as number,
+        about: decode(row['about'] as string),
+      })),
+      waiting: this.#waiting,
+    }
+  }
+
+  #take(shape: Shape): void {
+    if (this.#kind === shape.kind && this.#capacity === shape.capacity) return
+    if (!this.empty) this.look()
+    if (!this.empty) {
+      this.save()
+      const found = { kind: this.#kind, capacity: this.#capacity }
+      throw new ShapeError(this.#name, shape, found)
+    }
+    this.#kind = shape.kind
+    this.#capacity = shape.capacity
+    this.#changed = true
+  }
+
+  #find(identity: string): PlaceRow | undefined {
+    const row = this.#tx.sql.place.get(this.#id, identity)
+    return row === undefined ? undefined : readPlace(row)
+  }
+
+  /** Removes every place whose time is over. */
+  #sweep(): void {
+    const { sql, nowUs, news } = this.#tx
+    if (nowUs < this.#quietUs) return
+    for (const row of sql.holdersOver.all(this.#id, nowUs)) {
+      const holder = readPlace(row)
+      this.#vacate(holder, freeUs(holder))
+    }
+    for (const rest of sql.restsOver.all(this.#id, nowUs)) {
+      this.#taken -= rest['permits'] as number
+    }
+    for (const { identity } of sql.waitersOver.all(this.#id, nowUs)) {
+      this.#leave(identity as string)
+      news.push({ name: this.#name, identity: identity as string, grant: null })
+    }
+    this.#quietUs = (sql.quiet.get(this.#id)?.['us'] as number | null) ?? NEVER_US
+    this.#changed = true
+  }
+
+  /** Ends the leases of processes that provably ended; says whether there were any. */
+  #bury(asking?: Place): boolean {
+    const { sql, nowUs } = this.#tx
+    if (this.#taken === 0 || !this.#tx.mayBury(this.#id)) return false
+    if (asking !== undefined && this.#waiting > 1 && !this.#isFront(asking)) return false
+    let found = false
+    for (const { process } of sql.holderProcesses.all(this.#id)) {
+      if (!this.#tx.hasEnded(process as number)) continue
+      sql.bury.run(this.#id, process as number, nowUs)
+      found = true
+    }
+    if (found) {
+      this.#quietUs = nowUs
+      this.#sweep()
+    }
+    return found
+  }
+
+  #isFront(place: Place): boolean {
+    return this.#tx.sql.front.get(this.#id)?.['identity'] === place.identity
+  }
+
+  /** Grants from the front while permits last. The first that does not fit blocks the rest. */
+  #admit(asking?: Place): void {
+    const { sql, nowUs, news } = this.#tx
+    while (this.#waiting > 0 && this.#taken < this.#capacity) {
+      const row = sql.front.get(this.#id)
+      if (row === undefined) return
+      const front = readPlace(row)
+      if (front.permits > this.#capacity - this.#taken) return
+      const { identity } = front
+      const asks = identity === asking?.identity
+      if (!asks && !this.#tx.reaches(front.process)) {
+        // A grant that nobody hears would keep the lock for a whole lease. Should the process be
+        // alive after all, its ticket brings it back to this place.
+        this.#leave(identity)
+        news.push({ name: this.#name, identity, grant: null })
+        continue
+      }
+      const fence = this.#draw()
+      const endsUs = nowUs + (asks ? asking.ttlMs * 1000 : front.grantTtlUs)
+      sql.grant.run(asks ? 0 : 1, endsUs, fence, nowUs, this.#id, identity)
+      this.#waiting -= 1
+      this.#taken += front.permits
+      this.#expect(endsUs)
+      if (asks) continue
+      news.push({ name: this.#name, identity, grant: { fence, endsUs, process: front.process } })
+    }
+  }
+
+  #fits(claim: Claim): boolean {
+    return this.#waiting === 0 && claim.permits <= this.#capacity - this.#taken
+  }
+
+  /** Grants a newcomer for whom there is room. */
+  #enter(claim: Claim): Spot {
+    const { nowUs } = this.#tx
+    const fence = this.#draw()
+    const leftUs = claim.ttlMs * 1000
+    this.#ticket = this.#nextTicket()
+    this.#add(claim, { held: 1, endsUs: nowUs + leftUs, fence, grantedUs: nowUs })
+    this.#taken += claim.permits
+    return { state: 'held', fence, leftUs }
+  }
+
+  #join(claim: Claim): void {
+    const ticket = claim.ticket ?? this.#nextTicket()
+    this.#ticket = Math.max(this.#ticket, ticket)
+    const endsUs = this.#tx.nowUs + claim.waitTtlMs * 1000
+    this.#add(claim, { held: 0, endsUs, fence: 0, grantedUs: 0 }, ticket)
+    this.#waiting += 1
+  }
+
+  #add(
+    claim: Claim,
+    stand: { held: 0 | 1; endsUs: number; fence: number; grantedUs: number },
+    ticket: number = this.#ticket,
+  ): void {
+    this.#joined += 1
+    this.#tx.sql.addPlace.run(
+      this.#id,
+      claim.identity,
+      stand.held,
+      this.#tx.process,
+      claim.permits,
+      stand.endsUs,
+      ticket,
+      this.#joined,
+      stand.fence,
+      stand.grantedUs,
+      claim.grantTtlMs * 1000,
+      claim.minHoldMs * 1000,
+      claim.lockDelayMs * 1000,
+      encode(claim.about),
+    )
+    this.#expect(stand.endsUs)
+  }
+
+  #nextTicket(): number {
+    return Math.max(this.#ticket + 1, this.#tx.wallMicros)
+  }
+
+  #draw(): number {
+    this.#fence = Math.max(this.#fence + 1, this.#tx.wallMicros)
+    this.#changed = true
+    return this.#fence
+  }
+
+  /** Takes the holder out. Its permits stay taken until `untilUs`, when that is still to come. */
+  #vacate(holder: PlaceRow, untilUs: number): void {
+    const { sql, nowUs } = this.#tx
+    sql.dropPlace.run(this.#id, holder.identity)
+    this.#changed = true
+    if (untilUs > nowUs) {
+      const { permits, fence, grantedUs, about } = holder
+      sql.addRest.run(this.#id, permits, untilUs, fence, grantedUs, about)
+      this.#expect(untilUs)
+    } else {
+      this.#taken -= holder.permits
+    }
+  }
+
+  #leave(identity: string): void {
+    this.#tx.sql.dropPlace.run(this.#id, identity)
+    this.#waiting -= 1
+    this.#changed = true
+  }
+
+  /** A place that is here lives on. A life is never cut short by a call that asks for less. */
+  #keepAlive(found: PlaceRow, place: Place): void {
+    const ttlMs = found.held ? place.ttlMs : place.waitTtlMs
+    found.endsUs = Math.max(found.endsUs, this.#tx.nowUs + ttlMs * 1000)
+    this.#tx.sql.prolong.run(found.endsUs, this.#tx.process, this.#id, place.identity)
+  }
+
+  #spot(place: Place, found: PlaceRow | undefined): Spot {
+    if (found?.held === true) {
+      return { state: 'held', fence: found.fence, leftUs: found.endsUs - this.#tx.nowUs }
+    }
+    if (found === undefined) return { state: 'absent', ...this.#occupant() }
+    const { ticket, joined } = found
+    const counted = this.#waiting > 1 ? this.#tx.sql.ahead.get(this.#id, ticket, joined) : undefined
+    const ahead = (counted?.['n'] as number | undefined) ?? 0
+    // Behind the front nothing is due before the next renewal, which looks as well.
+    const lookMs = ahead === 0 ? this.#frontLookMs(found.permits) : place.waitTtlMs
+    return { state: 'waiting', ahead, ticket, lookMs, ...this.#occupant() }
+  }
+
+  #occupant(): { occupant?: Occupant } {
+    if (this.#taken === 0) return {}
+    const { sql } = this.#tx
+    const holder = sql.firstHolder.get(this.#id)
+    const row = holder ?? sql.rests.get(this.#id)
+    if (row === undefined) return {}
+    const identity = (holder?.['identity'] as string | undefined) ?? ''
+    return { occupant: { identity, ours: true, about: decode(row['about'] as string) } }
+  }
+
+  /** When so many permits are free if nobody renews or releases, or somebody may have died. */
+  #frontLookMs(permits: number): number {
+    const { sql, nowUs } = this.#tx
+    const ends = [
+      ...sql.holders.all(this.#id).map((row) => {
+        const holder = readPlace(row)
+        return { atUs: freeUs(holder), permits: holder.permits }
+      }),
+      ...sql.rests.all(this.#id).map((row) => ({
+        atUs: row['ends_us'] as number,
+        permits: row['permits'] as number,
+      })),
+    ].sort((a, b) => a.atUs - b.atUs)
+    let free = this.#capacity - this.#taken
+    for (const end of ends) {
+      free += end.permits
+      if (free >= permits) return Math.min(DEATH_LOOK_MS, Math.ceil((end.atUs - nowUs) / 1000))
+    }
+    return DEATH_LOOK_MS
+  }
+
+  #expect(endsUs: number): void {
+    this.#quietUs = Math.min(this.#quietUs, endsUs)
+    this.#changed = true
+  }
+}
+
+/** When the permits of a holder that is never heard of again are free. */
+function freeUs(holder: PlaceRow): number {
+  return Math.max(holder.endsUs + holder.lockDelayUs, holder.grantedUs + holder.minHoldUs)
+}
+
+function readPlace(row: Row): PlaceRow {
+  return {
+    identity: row['identity'] as string,
+    held: row['held'] === 1,
+    process: row['process'] as number,
+    permits: row['permits'] as number,
+    endsUs: row['ends_us'] as number,
+    ticket: row['ticket'] as number,
+    joined: row['joined'] as number,
+    fence: row['fence'] as number,
+    grantedUs: row['granted_us'] as number,
+    grantTtlUs: row['grant_ttl_us'] as number,
+    minHoldUs: row['min_hold_us'] as number,
+    lockDelayUs: row['lock_delay_us'] as number,
+    about: row['about'] as string,
+  }
+}

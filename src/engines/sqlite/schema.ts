@@ -1,0 +1,179 @@
+/** Marks a file as ours: the letters HOLD. */
+export const APPLICATION_ID = 0x484f4c44
+
+/** In place of a moment that never comes. */
+export const NEVER_US: number = Number.MAX_SAFE_INTEGER
+
+/**
+ * Each brings a file from one version to the next, the first makes it. Never change one that was
+ * released.
+ *
+ * Moments (`_us`) are microseconds of the machine's clock, which starts anew with every boot.
+ *
+ * - `meta`: the boot that the moments belong to, and what the monotonic clock has to be raised by.
+ * - `process`: engines that use the file. A missing row is a process that has provably ended.
+ * - `lock`: one row for a lock and its counters, kept for its fence after the last use. `quiet_us`:
+ *   no place or rest ends earlier. `joined` counts places, to order equal tickets.
+ * - `place`: whoever holds or waits. `pushed`: granted, and not heard of since.
+ * - `rest`: permits that stay taken by nobody, after a short hold or a holder that vanished.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL,
+    boot TEXT NOT NULL,
+    suspended_us INTEGER NOT NULL,
+    seen_us INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO meta VALUES (1, 0, '', 0, 0);
+
+  CREATE TABLE process (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    bell TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    started TEXT NOT NULL,
+    namespace TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE lock (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    capacity INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    ticket INTEGER NOT NULL,
+    joined INTEGER NOT NULL,
+    taken INTEGER NOT NULL,
+    waiting INTEGER NOT NULL,
+    quiet_us INTEGER NOT NULL,
+    used_ms INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE place (
+    lock INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    held INTEGER NOT NULL,
+    pushed INTEGER NOT NULL,
+    process INTEGER NOT NULL,
+    permits INTEGER NOT NULL,
+    ends_us INTEGER NOT NULL,
+    ticket INTEGER NOT NULL,
+    joined INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    granted_us INTEGER NOT NULL,
+    grant_ttl_us INTEGER NOT NULL,
+    min_hold_us INTEGER NOT NULL,
+    lock_delay_us INTEGER NOT NULL,
+    about TEXT NOT NULL,
+    PRIMARY KEY (lock, identity)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX place_in_line ON place (lock, ticket, joined) WHERE held = 0;
+  CREATE INDEX place_pushed ON place (process) WHERE pushed = 1;
+
+  CREATE TABLE rest (
+    id INTEGER PRIMARY KEY,
+    lock INTEGER NOT NULL,
+    permits INTEGER NOT NULL,
+    ends_us INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    granted_us INTEGER NOT NULL,
+    about TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX rest_of_lock ON rest (lock);
+  `,
+]
+
+const PLACE =
+  'identity, held, process, permits, ends_us, ticket, joined, fence, granted_us, grant_ttl_us, ' +
+  'min_hold_us, lock_delay_us, about'
+
+/** Every statement of the engine, prepared once per connection. */
+export const STATEMENTS = {
+  begin: 'BEGIN IMMEDIATE',
+  commit: 'COMMIT',
+  rollback: 'ROLLBACK',
+
+  meta: 'SELECT version, boot, suspended_us, seen_us FROM meta',
+  suspend: 'UPDATE meta SET suspended_us = ?, seen_us = ?',
+  reboot: 'UPDATE meta SET boot = ?, suspended_us = ?, seen_us = ?',
+
+  addProcess: 'INSERT INTO process (bell, pid, started, namespace) VALUES (?, ?, ?, ?) RETURNING id',
+  process: 'SELECT bell, pid, started, namespace FROM process WHERE id = ?',
+  processes: 'SELECT id, bell FROM process',
+  dropProcess: 'DELETE FROM process WHERE id = ?',
+  dropIdleProcess:
+    'DELETE FROM process WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM place WHERE process = ?1)',
+
+  lock:
+    'SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us FROM lock ' +
+    'WHERE name = ?',
+  addLock:
+    'INSERT INTO lock (name, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us, ' +
+    `used_ms) VALUES (?, ?, ?, 0, 0, 0, 0, 0, ${NEVER_US}, ?) RETURNING id`,
+  saveLock:
+    'UPDATE lock SET kind = ?, capacity = ?, fence = ?, ticket = ?, joined = ?, taken = ?, ' +
+    'waiting = ?, quiet_us = ?, used_ms = ? WHERE id = ?',
+  lockNames:
+    'SELECT name, quiet_us FROM lock WHERE name > ? AND name >= ? AND taken > 0 ' +
+    'ORDER BY name LIMIT ?',
+  patrol:
+    'SELECT id, name, taken + waiting AS busy, quiet_us, used_ms FROM lock WHERE id > ? ' +
+    'ORDER BY id LIMIT 2',
+  dropLock: 'DELETE FROM lock WHERE id = ? AND taken = 0 AND waiting = 0',
+
+  place: `SELECT ${PLACE} FROM place WHERE lock = ? AND identity = ?`,
+  addPlace:
+    `INSERT INTO place (lock, pushed, ${PLACE}) ` +
+    'VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  dropPlace: 'DELETE FROM place WHERE lock = ? AND identity = ?',
+  prolong: 'UPDATE place SET ends_us = ?, process = ?, pushed = 0 WHERE lock = ? AND identity = ?',
+  grant:
+    'UPDATE place SET held = 1, pushed = ?, ends_us = ?, fence = ?, granted_us = ? ' +
+    'WHERE lock = ? AND identity = ?',
+  front:
+    `SELECT ${PLACE} FROM place WHERE lock = ? AND held = 0 ORDER BY ticket, joined LIMIT 1`,
+  line:
+    'SELECT identity, permits, about FROM place WHERE lock = ? AND held = 0 ' +
+    'ORDER BY ticket, joined LIMIT 100',
+  ahead:
+    'SELECT count(*) AS n FROM place WHERE lock = ?1 AND held = 0 AND ticket <= ?2 ' +
+    'AND (ticket < ?2 OR joined < ?3)',
+  holders: `SELECT ${PLACE} FROM place WHERE lock = ? AND held = 1 ORDER BY fence`,
+  firstHolder:
+    'SELECT identity, about FROM place WHERE lock = ? AND held = 1 ORDER BY fence LIMIT 1',
+  holdersOver: `SELECT ${PLACE} FROM place WHERE lock = ? AND held = 1 AND ends_us <= ?`,
+  waitersOver: 'SELECT identity FROM place WHERE lock = ? AND held = 0 AND ends_us <= ?',
+  holderProcesses: 'SELECT DISTINCT process FROM place WHERE lock = ? AND held = 1',
+  bury:
+    'UPDATE place SET ends_us = ?3 WHERE lock = ?1 AND process = ?2 AND held = 1 AND ends_us > ?3',
+  pushed:
+    'SELECT lock.name, place.identity, place.fence, place.ends_us, meta.suspended_us ' +
+    'FROM place JOIN lock ON lock.id = place.lock JOIN meta ' +
+    'WHERE place.process = ? AND place.pushed = 1',
+
+  rests: 'SELECT permits, ends_us, fence, granted_us, about FROM rest WHERE lock = ? ORDER BY id',
+  restsOver: 'DELETE FROM rest WHERE lock = ? AND ends_us <= ? RETURNING permits',
+  addRest:
+    'INSERT INTO rest (lock, permits, ends_us, fence, granted_us, about) VALUES (?, ?, ?, ?, ?, ?)',
+  quiet:
+    'SELECT min(ends_us) AS us FROM (SELECT ends_us FROM place WHERE lock = ?1 ' +
+    'UNION ALL SELECT ends_us FROM rest WHERE lock = ?1)',
+} as const
+
+export type StatementName = keyof typeof STATEMENTS
+
+/**
+ * SQLite text with a NUL is cut short by some bindings, so that two names would become one. Every
+ * character keeps its own code: a prefix of a text stays a prefix.
+ */
+export function encode(text: string): string {
+  // biome-ignore lint: control characters are what this is about
+  if (!/[\0\u0001]/.test(text)) return text
+  return text.replace(/[\0\u0001]/g, (char) => (char === '\0' ? '\u0001a' : '\u0001b'))
+}
+
+export function decode(text: string): string {
+  if (!text.includes('\u0001')) return text
+  return text.replace(/\u0001([ab])/g, (_, code) => (code === 'a' ? '\0' : '\u0001'))
+}

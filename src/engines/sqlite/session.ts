@@ -1,0 +1,212 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { systemRandom } from '../../system/clock.ts'
+import { Bells } from './bells.ts'
+import type { Binding, Connection, Row, Statement } from './binding.ts'
+import { fileError } from './failure.ts'
+import { fileMark, prepareFile } from './files.ts'
+import type { MachineClock } from './machine-clock.ts'
+import { hasEnded, ownMark, type ProcessMark } from './peers.ts'
+import { APPLICATION_ID, MIGRATIONS, NEVER_US, STATEMENTS, type StatementName } from './schema.ts'
+import type { Statements } from './transaction.ts'
+
+/** What a session is opened with. */
+export interface SessionParts {
+  readonly binding: Binding
+  readonly path: string
+  readonly machine: MachineClock
+  readonly wallMicros: () => number
+  /** Called when another process granted something to this one. */
+  readonly onRing: () => void
+  readonly migrations?: readonly string[]
+}
+
+/** A connection to one file, in which this engine has a row and beside which it has a bell. */
+export interface Session {
+  readonly sql: Statements
+  readonly bells: Bells
+  readonly process: number
+  readonly mark: ProcessMark
+  /** The version of the file. */
+  readonly version: number
+  /** Whether the path still leads to the file that was opened. */
+  isCurrent(): boolean
+  close(): void
+}
+
+/** Opens the file, makes or upgrades it. Throws what SQLite throws; `SQLITE_BUSY` may pass. */
+export function openSession(parts: SessionParts): Session {
+  const { binding, machine, migrations = MIGRATIONS } = parts
+  prepareFile(parts.path)
+  // Two paths of one file must lead to the same bells.
+  const path = existsSync(parts.path)
+    ? realpathSync(parts.path)
+    : join(realpathSync(dirname(parts.path)), basename(parts.path))
+  const before = fileMark(path)
+  const connection = binding(path)
+  const bells = new Bells(`${path}-bells`)
+  try {
+    setUp(connection, path)
+    const own = ownMark()
+    const process = inTransaction(connection, () => {
+      const fresh = upgrade(connection, path, migrations)
+      refuseOtherMachine(connection, machine, parts.wallMicros, fresh)
+      return register(connection, bells, own, parts.onRing)
+    })
+    const opened = fileMark(path)
+    if (before !== 'missing' && before !== opened) {
+      throw fileError('connect', 'the file was replaced meanwhile', { transient: true })
+    }
+    return {
+      sql: prepareAll(connection),
+      bells,
+      process,
+      mark: own,
+      version: migrations.length,
+      isCurrent: () => fileMark(parts.path) === opened,
+      close() {
+        connection.close()
+        bells.close()
+      },
+    }
+  } catch (error) {
+    connection.close()
+    bells.close()
+    throw error
+  }
+}
+
+function setUp(connection: Connection, path: string): void {
+  connection.exec('PRAGMA busy_timeout = 0')
+  const mode = pragma(connection, 'journal_mode = WAL')
+  if (mode !== 'wal') {
+    throw fileError('connect', `${JSON.stringify(path)} takes no write-ahead log (${mode})`)
+  }
+  // A crash of the machine may take the last commits along, and takes every holder along too:
+  // the file stays sound, and fences grow past what was lost because they follow the calendar.
+  connection.exec('PRAGMA synchronous = NORMAL')
+}
+
+/** Brings the file to the last version; refuses one that is newer or not ours. */
+export function upgrade(
+  connection: Connection,
+  path: string,
+  migrations: readonly string[],
+): boolean {
+  const version = Number(pragma(connection, 'user_version'))
+  const application = Number(pragma(connection, 'application_id'))
+  const known = migrations.length
+  if (application !== APPLICATION_ID) {
+    const tables = connection.prepare('SELECT count(*) AS n FROM sqlite_schema').get()
+    if (application !== 0 || version !== 0 || tables?.['n'] !== 0) {
+      throw fileError('connect', `${JSON.stringify(path)} is a database of another program`)
+    }
+    connection.exec(`PRAGMA application_id = ${APPLICATION_ID}`)
+  }
+  if (version > known) {
+    throw fileError(
+      'connect',
+      `${JSON.stringify(path)} was made by a newer Holdfast (version ${version} of the file, ` +
+        `this one knows ${known}); update holdfast in this program`,
+    )
+  }
+  if (version === known) return false
+  for (const migration of migrations.slice(version)) connection.exec(migration)
+  connection.exec(`UPDATE meta SET version = ${known}; PRAGMA user_version = ${known}`)
+  return true
+}
+
+/** Ends what an earlier boot left: all its holders have died with it. Fences stay. */
+function refuseOtherMachine(
+  connection: Connection,
+  machine: MachineClock,
+  wallMicros: () => number,
+  fresh: boolean,
+): void {
+  const { boot } = machine.sources
+  const nowUs = machine.monotonicUs()
+  const meta = connection.prepare(STATEMENTS.meta).get() as Row
+  const same = meta['boot'] === boot && (boot !== '' || nowUs >= (meta['seen_us'] as number))
+  if (same && !(fresh && meta['boot'] === '')) return
+  const suspendedUs = machine.firstSuspendedUs()
+  const micros = wallMicros()
+  const rests = connection
+    .prepare(
+      'SELECT lock, permits, fence, about, ends_us - granted_us AS length FROM rest UNION ALL ' +
+        'SELECT lock, permits, fence, about, min_hold_us FROM place WHERE held = 1',
+    )
+    .all()
+  connection.exec(
+    'DELETE FROM place; DELETE FROM rest; DELETE FROM process; ' +
+      `UPDATE lock SET taken = 0, waiting = 0, quiet_us = ${NEVER_US}`,
+  )
+  for (const { lock, permits, fence, about, length } of rests) {
+    // A minimum hold outlives the machine: the fence says when it began by the calendar.
+    const sinceUs = Math.max(0, micros - (fence as number))
+    const leftUs = (length as number) - sinceUs
+    if (leftUs <= 0) continue
+    const endsUs = nowUs + suspendedUs + leftUs
+    connection
+      .prepare(STATEMENTS.addRest)
+      .run(lock ?? 0, permits ?? 0, endsUs, fence ?? 0, endsUs - (length as number), about ?? '')
+    connection
+      .prepare('UPDATE lock SET taken = taken + ?, quiet_us = min(quiet_us, ?) WHERE id = ?')
+      .run(permits ?? 0, endsUs, lock ?? 0)
+  }
+  connection.prepare(STATEMENTS.reboot).run(boot, suspendedUs, nowUs)
+}
+
+/** Adds this engine and removes those whose process has ended. */
+function register(
+  connection: Connection,
+  bells: Bells,
+  own: ProcessMark,
+  onRing: () => void,
+): number {
+  const keep = new Set<string>()
+  const known = connection.prepare('SELECT id, bell, pid, started, namespace FROM process').all()
+  for (const { id, bell, pid, started, namespace } of known) {
+    const mark = {
+      pid: Number(pid),
+      started: String(started),
+      namespace: String(namespace),
+    }
+    if (hasEnded(mark, own)) connection.prepare(STATEMENTS.dropProcess).run(id ?? 0)
+    else keep.add(String(bell))
+  }
+  bells.sweep(keep)
+  const name = systemRandom.identity()
+  const added = connection
+    .prepare(STATEMENTS.addProcess)
+    .get(name, own.pid, own.started, own.namespace) as Row
+  bells.hang(name, onRing)
+  return Number(added['id'])
+}
+
+function prepareAll(connection: Connection): Statements {
+  const prepared: Partial<Record<StatementName, Statement>> = {}
+  for (const [name, sql] of Object.entries(STATEMENTS)) {
+    prepared[name as StatementName] = connection.prepare(sql)
+  }
+  return prepared as Statements
+}
+
+function inTransaction<T>(connection: Connection, work: () => T): T {
+  connection.exec(STATEMENTS.begin)
+  try {
+    const result = work()
+    connection.exec(STATEMENTS.commit)
+    return result
+  } catch (error) {
+    try {
+      connection.exec(STATEMENTS.rollback)
+    } catch {
+      // SQLite has rolled back by itself.
+    }
+    throw error
+  }
+}
+
+function pragma(connection: Connection, text: string): unknown {
+  return Object.values(connection.prepare(`PRAGMA ${text}`).get() ?? {})[0]
+}
