@@ -1,20 +1,29 @@
 // Compiles src/ into a clean dist/ and makes the command line executable.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = new URL('../dist/', import.meta.url)
-const main = new URL('cli/main.js', dist)
+const fresh = new URL('../dist.new/', import.meta.url)
 const tsc = createRequire(import.meta.url)
   .resolve('typescript/package.json')
   .replace('package.json', 'bin/tsc')
 
-rmSync(dist, { recursive: true, force: true })
-const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
-  cwd: root,
-  stdio: 'inherit',
-})
-if (status !== 0) process.exit(status ?? 1)
+// Compiled beside it and moved, so that a program that runs from dist/ meets the old or the new
+// one.
+rmSync(fresh, { recursive: true, force: true })
+const { status } = spawnSync(
+  process.execPath,
+  [tsc, '-p', 'tsconfig.build.json', '--outDir', fileURLToPath(fresh)],
+  { cwd: root, stdio: 'inherit' },
+)
+if (status !== 0) {
+  rmSync(fresh, { recursive: true, force: true })
+  process.exit(status ?? 1)
+}
+const main = new URL('cli/main.js', fresh)
 if (existsSync(main)) chmodSync(main, 0o755)
+rmSync(dist, { recursive: true, force: true })
+renameSync(fresh, dist)

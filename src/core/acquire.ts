@@ -189,7 +189,8 @@ class Acquisition implements Tended {
     const { events, renewal } = this.#core
     const moved = this.#seen?.ahead !== waiting.ahead
     this.#seen = waiting
-    this.#occupant = waiting.occupant ?? this.#occupant
+    // Whoever was seen before the line moved has left, and not every look says who came.
+    this.#occupant = waiting.occupant ?? (moved ? undefined : this.#occupant)
     if (moved) {
       events.emit('waiting', {
         name: this.place.name,

@@ -1,7 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Core } from './core.ts'
 import type { Held, Place, Standing, Unknown } from './engine.ts'
-import { closedError, type EngineError, LeaseLostError, type LossReason } from './errors.ts'
+import {
+  closedError,
+  type EngineError,
+  type HoldfastError,
+  LeaseLostError,
+  type LossReason,
+} from './errors.ts'
 import { checkWhole, MAX_MS } from './options.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
@@ -52,8 +58,8 @@ export class Lease implements AsyncDisposable {
   }
 
   /**
-   * Aborts when the lease is lost, with a `LeaseLostError` as its reason. A release does not abort
-   * it.
+   * Aborts when the lease is lost, with a `LeaseLostError` as its reason, and when the Holdfast is
+   * closed meanwhile. A release does not abort it.
    */
   get signal(): AbortSignal {
     return this.#tending.signal
@@ -123,6 +129,8 @@ class LeaseTending implements Tended {
   #failures = 0
   #lastFailure: EngineError | undefined
   #loss: LeaseLostError | undefined
+  /** Why the signal is aborted, where it is. */
+  #ended: HoldfastError | undefined
   /** Made on first use: most leases end before anybody asks for their signal. */
   #controller: AbortController | undefined
   #releasing: Promise<boolean> | undefined
@@ -157,7 +165,7 @@ class LeaseTending implements Tended {
     this.#noticeDeadline()
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#loss !== undefined) this.#controller.abort(this.#loss)
+      if (this.#ended !== undefined) this.#controller.abort(this.#ended)
     }
     return this.#controller.signal
   }
@@ -190,12 +198,13 @@ class LeaseTending implements Tended {
   async shutdown(): Promise<void> {
     const released = this.dispose()
     // Work that still runs must hear that its lock is being given back.
-    this.#controller?.abort(closedError(this.place.name))
+    this.#end(closedError(this.place.name))
     await released
   }
 
   async renew(): Promise<void> {
-    const { core, place } = { core: this.#core, place: this.place }
+    const { place } = this
+    const core = this.#core
     core.assertOpen(place.name)
     this.assertHeld(0)
     const [standing] = await core.reach(async () => {
@@ -300,8 +309,14 @@ class LeaseTending implements Tended {
     this.#state = 'lost'
     this.#core.renewal.stop(this)
     this.#loss = this.#lossError(reason)
-    this.#controller?.abort(this.#loss)
+    this.#end(this.#loss)
     this.#core.events.emit('lost', { lease: this.#lease, error: this.#loss })
+  }
+
+  /** Tells the work that its right is gone, now or when it asks for the signal. */
+  #end(reason: HoldfastError): void {
+    this.#ended ??= reason
+    this.#controller?.abort(this.#ended)
   }
 
   #lossError(reason: LossReason): LeaseLostError {

@@ -11,10 +11,6 @@ export function backoffMs(failures: number, random: Random): number {
   return full * (0.5 + random.fraction() / 2)
 }
 
-export function isTransient(error: unknown): boolean {
-  return error instanceof EngineError && error.transient
-}
-
 /**
  * Repeats an engine call, which is harmless by contract, until it is answered, fails for a reason
  * that will not pass, the clock passes `until()`, or `signal` aborts. Rejects with the last error

@@ -25,7 +25,10 @@ export interface Fault {
   readonly operations?: readonly Operation[]
   /** Chance that a call is refused without having run, and says so. */
   readonly refuse?: number
-  /** Chance that a call never arrives; its outcome is unknown to the caller. For a push: that it is lost. */
+  /**
+   * Chance that a call never arrives; its outcome is unknown to the caller. For a push: that it is
+   * lost.
+   */
   readonly loseRequest?: number
   /** Chance that a call runs and its answer is lost. */
   readonly loseReply?: number

@@ -39,7 +39,7 @@ export async function memoryWorld(): Promise<World> {
 }
 
 /** Carries out the next call of an engine that is losing, and forgets the answer. */
-function forgetful(engine: Engine, losing: Set<Engine>): Engine {
+export function forgetful(engine: Engine, losing: Set<Engine>): Engine {
   const proxy: Engine = new Proxy(engine, {
     get(target, key) {
       const member: unknown = Reflect.get(target, key)

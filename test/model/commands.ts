@@ -135,7 +135,8 @@ class Arrive implements Command {
     const { ttlMs, waitTtlMs, grantTtlMs, minHoldMs, lockDelayMs } = lives
     const times = [ttlMs, waitTtlMs, grantTtlMs, minHoldMs, lockDelayMs].join('/')
     const verb = wait ? 'acquire' : 'try'
-    return `p${process} ${verb} ${lock} ${shape.kind}(${shape.capacity}) share ${share}, ${times}, ${manner}`
+    const what = `${lock} ${shape.kind}(${shape.capacity}) share ${share}`
+    return `p${process} ${verb} ${what}, ${times}, ${manner}`
   }
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { redisWorld } from '../contract/redis-world.ts'
-import { describeServers } from '../support/servers-under-test.ts'
 import { type RunningServer, startServer } from '../support/servers.ts'
+import { describeServers } from '../support/servers-under-test.ts'
 import { engineModel } from './model.ts'
 
 /** How many histories; a longer run asks for more. */

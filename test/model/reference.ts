@@ -67,7 +67,9 @@ export class Reference {
     return state ? picture(state) : null
   }
 
-  /** Lets time go by without looking at anything. News that nobody heard in time count for nothing. */
+  /**
+   * Lets time go by without looking at anything. News that nobody heard in time count for nothing.
+   */
   advance(ms: number): void {
     this.#nowMs += ms
     for (const actor of this.actors) actor.pushed = undefined

@@ -196,7 +196,9 @@ describe('the README', () => {
   beforeAll(writeConsumer)
 
   it('has examples', () => {
-    const examples = readdirSync(join(folder, 'consumer')).filter((file) => file.startsWith('example'))
+    const examples = readdirSync(join(folder, 'consumer')).filter((file) =>
+      file.startsWith('example'),
+    )
     expect(examples.length).toBeGreaterThan(0)
   })
 

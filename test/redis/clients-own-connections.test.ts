@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import type { EventEmitter } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -210,25 +211,26 @@ describe('a process', () => {
   }
 
   it.each(clientKinds)('ends by itself after the port of $title was closed', async (kind) => {
-    const { code, said } = await child(kind.module, String(server.port), 'close')
-    expect({ code, said: said.split(' ')[0] }).toEqual({ code: 0, said: 'closed' })
-    expect(Number(said.split(' ')[1])).toBeLessThan(500)
+    const answer = await child(kind.module, String(server.port), 'close')
+    expect(answer).toEqual({ code: 0, said: 'closed' })
   })
 
   it.each(clientKinds)('of $title stays alive while the server is away', async (kind) => {
     await using absent = await startServer()
     await absent.kill()
-    const answer = child(kind.module, String(absent.port), 'wait')
-    await new Promise((resolve) => setTimeout(resolve, 700))
+    const sign = join(folder, `away-${kind.module}`)
+    const answer = child(kind.module, String(absent.port), 'wait', sign)
+    await until(() => existsSync(sign), { what: 'the child to have failed some commands' })
     await absent.start()
     expect(await answer).toEqual({ code: 0, said: 'back' })
   })
 })
 
 const CHILD = `
-import { portFor } from './engines/redis/clients/detect.js'
-import { systemClock } from './system/clock.js'
-const [module, port, what] = process.argv.slice(2)
+import { writeFileSync } from "node:fs"
+import { portFor } from "./engines/redis/clients/detect.js"
+import { systemClock } from "./system/clock.js"
+const [module, port, what, sign] = process.argv.slice(2)
 const { Redis, createClient } = await import(module)
 const client = Redis
   ? new Redis({ host: '127.0.0.1', port: Number(port), lazyConnect: true })
@@ -239,10 +241,12 @@ if (what === 'close') {
   await redis.command('ping', [], { timeoutMs: 1000 })
   await up
   await redis.close()
-  const start = performance.now()
-  process.on('exit', () => console.log('closed', performance.now() - start))
+  console.log('closed')
 } else {
-  redis.command('ping', [], { timeoutMs: 1000 }).catch(() => {})
+  for (let failures = 0; failures < 5; ) {
+    await redis.command('ping', [], { timeoutMs: 1000 }).catch(() => failures++)
+  }
+  writeFileSync(sign, '')
   await new Promise((ready) => redis.subscribe('news', { message() {}, ready, broken() {} }))
   console.log('back')
   await redis.close()

@@ -137,7 +137,8 @@ describe.each(clientKindsByProtocol)('subscriptions through $title', (kind) => {
   it('waits for a server that is not there yet', async () => {
     await proxy.refuse()
     port.subscribe('news', ear)
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    // A command of the same port that was refused says that connections are tried in vain.
+    await expect(port.command('ping', [], { timeoutMs: 1000 })).rejects.toThrow()
     expect(ear).toMatchObject({ ups: 0, breaks: 0 })
     await proxy.accept()
     await ups(1, 'the subscription')

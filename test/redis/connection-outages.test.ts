@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { clients, open, take, timesRun } from '../support/holdfasts.ts'
+import { clients, open, script, take, timesRun } from '../support/holdfasts.ts'
 import { type Proxy, startProxy } from '../support/proxy.ts'
 import { watch } from '../support/rig.ts'
 import { type RunningServer, startServer } from '../support/servers.ts'
@@ -119,28 +119,61 @@ describe.each(clients)('a server out of reach of a Holdfast on %s', (way) => {
     expect(await server.cli('keys', '*')).toBe('')
   })
 
+  /** What passes the proxy from now on for locks with `name` in theirs, except what cleans up. */
+  const watchFor = (proxy: Proxy, name: string): string[][] => {
+    const seen: string[][] = []
+    const isRelease = script('release')
+    proxy.delay({
+      match(request) {
+        const concerned = request.args.some((arg) => arg.includes(name))
+        if (concerned && !isRelease(request)) seen.push(request.args)
+        return false
+      },
+    })
+    return seen
+  }
+
   it('runs nothing after it is back that failed while it was away', async () => {
     await using server = await startServer()
+    await using proxy = await startProxy({ targetPort: server.port })
     const settings = { ttlMs: LONG_MS, requestTimeoutMs: 300, commandTimeoutMs: 200 }
-    await using one = await open(way, { port: server.port }, settings)
-    await one.holdfast.inspect('warm-up')
+    await using one = await open(way, { port: proxy.port }, settings)
+    await until(() => one.holdfast.inspect('here').then(() => true), { what: 'an answer' })
     await server.kill()
-    const failed = { code: 'HOLDFAST_ENGINE_FAILED' }
+    await proxy.refuse()
     const calls = [
-      one.holdfast.mutex('a').tryAcquire(),
-      one.holdfast.mutex('b').acquire({ timeoutMs: 250 }),
-      one.holdfast.mutex('c').acquire(),
-      one.holdfast.inspect('d'),
+      one.holdfast.mutex('away 1').tryAcquire(),
+      one.holdfast.mutex('away 2').acquire({ timeoutMs: 250 }),
+      one.holdfast.mutex('away 3').acquire(),
+      one.holdfast.inspect('away 4'),
     ]
     for (const outcome of await Promise.allSettled(calls)) {
-      expect(outcome).toMatchObject({ status: 'rejected', reason: failed })
+      expect(outcome).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'HOLDFAST_ENGINE_FAILED' },
+      })
     }
+    const seen = watchFor(proxy, 'away')
     await server.start()
-    await until(() => one.holdfast.inspect('e').then(() => true), { what: 'the server to be back' })
-    // That look is all that ran: its digest, which the new server does not know, then its text,
-    // which asks for the time.
-    const runs = ['evalsha', 'eval', 'time'].map((command) => timesRun(server, command))
-    expect(await Promise.all(runs)).toEqual([1, 1, 1])
+    await proxy.accept()
+    await until(() => one.holdfast.inspect('here').then(() => true), { what: 'the server' })
+    expect(seen).toEqual([])
+    expect(await server.cli('keys', '*')).toBe('')
+  })
+
+  it('runs nothing that waited for a connection longer than its caller did', async () => {
+    await using server = await startServer()
+    await using proxy = await startProxy({ targetPort: server.port })
+    const settings = { requestTimeoutMs: 300, commandTimeoutMs: 200 }
+    await using one = await open(way, { port: proxy.port }, settings)
+    server.pause()
+    const seen = watchFor(proxy, 'away')
+    const failed = { code: 'HOLDFAST_ENGINE_FAILED' }
+    await expect(one.holdfast.inspect('away')).rejects.toMatchObject(failed)
+    await expect(one.holdfast.mutex('away').tryAcquire()).rejects.toMatchObject(failed)
+    server.resume()
+    await until(() => one.holdfast.inspect('here').then(() => true), { what: 'the server' })
+    expect(seen).toEqual([])
     expect(await server.cli('keys', '*')).toBe('')
   })
 

@@ -96,7 +96,7 @@ describeServers('a server that refuses', (name) => {
       await using server = await startServer({ server: name, args })
       const settings = { ttlMs: LONG_MS, requestTimeoutMs: 300 }
       await using one = await open(way, { port: server.port }, settings)
-      const held = await take(one.holdfast, 'held', { ttlMs: 6000 })
+      const held = await take(one.holdfast, 'held', { ttlMs: 5000 })
       const left = await take(one.holdfast, 'left', lasting ? { ttlMs: 2000 } : {})
       const next = watch(one.holdfast.mutex('left').acquire({ ttlMs: 900 }))
       await until(() => one.told.includes('waiting: left'), { what: 'the next to wait' })
@@ -108,6 +108,7 @@ describeServers('a server that refuses', (name) => {
       await expect(one.holdfast.mutex('free').tryAcquire()).rejects.toMatchObject(refused)
       await expect(held.renew()).rejects.toMatchObject(refused)
       await expect(left.release()).rejects.toMatchObject(refused)
+      await until(() => one.told.includes('jeopardy: held'), { what: 'its own renewal to fail' })
       expect([held.held, held.signal.aborted]).toEqual([true, false])
       await end(server)
 

@@ -88,8 +88,7 @@ describe('a wall clock that is wrong', () => {
     await until(
       async () => {
         const { held, remainingMs } = await wrong.call<Look>('look', { as: 'm' })
-        expect(held).toBe(true)
-        least = Math.min(least, remainingMs, await leftOnServer())
+        least = Math.min(least, held ? remainingMs : 0, await leftOnServer())
         return performance.now() - start > 2 * 1200
       },
       { what: 'two times the ttl', everyMs: 50 },

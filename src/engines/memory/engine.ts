@@ -38,7 +38,9 @@ const LOOK: Waiting = { state: 'waiting', ahead: 0, ticket: 0, lookMs: 0 }
 interface Mailbox {
   news: Held | Waiting | null
   readonly waits: Set<(news: Held | Waiting) => void>
-  /** Whether the place was waiting when last heard of. If not, the box lasts as long as its waits. */
+  /**
+   * Whether the place was waiting when last heard of. If not, the box lasts as long as its waits.
+   */
   expected: boolean
 }
 

@@ -233,6 +233,7 @@ it('stays quick with ten thousand waiters', () => {
   const released = all.filter((each) => line.release(each, at(2)))
   const tookMs = process.cpuUsage(before).user / 1_000
   expect([released.length, line.empty]).toEqual([10_000, true])
-  // A quarter of a second of computing, however busy the machine; a search of the line in each call takes many.
+  // A quarter of a second of computing, however busy the machine; a search of the line in each call
+  // takes many.
   expect(tookMs).toBeLessThan(3_000)
 })

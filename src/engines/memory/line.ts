@@ -57,8 +57,8 @@ const WAITERS_SHOWN = 100
  * One weighted line of places: the definition that every engine is compared with.
  *
  * Each operation does the same four steps: places whose time is over go, the caller's place joins,
- * stays or leaves, the front of the line is granted while permits last, and the caller is told where
- * it stands. Nothing happens between operations, however much time goes by.
+ * stays or leaves, the front of the line is granted while permits last, and the caller is told
+ * where it stands. Nothing happens between operations, however much time goes by.
  */
 export class Line {
   readonly shape: Shape
@@ -91,7 +91,9 @@ export class Line {
     return this.#taken > 0
   }
 
-  /** The identity gets the place it has, or joins; with `wait: false` it joins only to be granted. */
+  /**
+   * The identity gets the place it has, or joins; with `wait: false` it joins only to be granted.
+   */
   acquire(claim: Claim, moment: Moment): Spot {
     this.#sweep(moment.nowMs)
     if (!this.#keepAlive(claim, moment.nowMs)) this.#join(claim, moment)

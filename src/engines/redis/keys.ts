@@ -46,11 +46,17 @@ function hashTag(key: string): string | undefined {
   return close > open + 1 ? key.slice(open + 1, close) : undefined
 }
 
-/** A short text that hashes to `slot`, always the same one. */
+const tags = new Map<number, string>()
+
+/** A short text that hashes to `slot`, always the same one; kept, since the search is long. */
 function tagOfSlot(slot: number): string {
+  const known = tags.get(slot)
+  if (known !== undefined) return known
   for (let number = 0; ; number++) {
     const text = number.toString(36)
-    if (slotOf(text) === slot) return text
+    if (slotOf(text) !== slot) continue
+    tags.set(slot, text)
+    return text
   }
 }
 

@@ -56,8 +56,7 @@ export interface RedisPort {
   /** What the client itself puts in front of every key it sends. Channels get none. */
   readonly keyPrefix: string
   /**
-   * Sends one command, its name in lowercase; `keys` says how many of `args` are keys and where,
-   * for routing. Settles within `timeoutMs` by the port's own timer, never re-sent by the client,
+   * Sends one command, its name in lowercase; `key` is the one it is routed by. Settles within `timeoutMs` by the port's own timer, never re-sent by the client,
    * never parked in an offline queue past that time. Rejects with `RedisFailure` only.
    */
   command(

@@ -27,7 +27,7 @@ const DEFAULT_PORT = 6379
 
 /** Authority, path and query; everything a password may hide in is checked before it is shown. */
 const NETWORK_URL =
-  /^([a-z+]+):\/\/(?:([^@/?#]*)@)?(\[[^\]@]*\]|[^:@/?#]*)(?::([^@/?#]*))?(\/[^?#]*)?(?:\?([^#]*))?$/i
+  /^([a-z+]+):\/\/(?:([^@/?#]*)@)?(\[[^\]@]*]|[^:@/?#]*)(?::([^@/?#]*))?(\/[^?#]*)?(?:\?([^#]*))?$/i
 const SOCKET_URL = /^([a-z+]+):\/\/(?:([^@/?#]*)@)?(\/[^?#]+)(?:\?([^#]*))?$/i
 
 /**

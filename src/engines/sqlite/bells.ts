@@ -103,7 +103,7 @@ export class Bells {
 
   close(): void {
     this.takeDown()
-    for (const name of [...this.#open.keys()]) this.#forget(name)
+    for (const name of this.#open.keys()) this.#forget(name)
     try {
       rmdirSync(this.#folder)
     } catch {

@@ -57,11 +57,13 @@ function peerModule(): unknown {
 
 /** Node 22 calls the module experimental on standard error; the warning helps no user of a lock. */
 function builtinModule(): unknown {
-  const { emitWarning } = process
-  process.emitWarning = () => undefined
+  const key = 'emitWarning'
+  const before = Object.getOwnPropertyDescriptor(process, key)
+  process[key] = () => undefined
   try {
     return process.getBuiltinModule?.('node:sqlite')
   } finally {
-    process.emitWarning = emitWarning
+    if (before === undefined) Reflect.deleteProperty(process, key)
+    else Object.defineProperty(process, key, before)
   }
 }

@@ -1,11 +1,11 @@
 import type { Clock } from '../../core/clock.ts'
 import { closedError, HoldfastError } from '../../core/errors.ts'
 import type { Binding, Row } from './binding.ts'
-import { engineError, fileError, isBusy } from './failure.ts'
+import { engineError, fileError, isBusy, leavesFileIntact } from './failure.ts'
 import type { MachineClock } from './machine-clock.ts'
-import { Peers } from './peers.ts'
 import { patrol } from './patrol.ts'
-import { openSession, type Session } from './session.ts'
+import { Peers } from './peers.ts'
+import { openSession, otherMachineError, type Session } from './session.ts'
 import type { News, Transaction } from './transaction.ts'
 
 /** What a database is made of. */
@@ -23,7 +23,7 @@ export interface DatabaseParts {
   readonly onNews: (news: News, transaction: Transaction) => void
   /** Another process granted something to this one. */
   readonly onRing: () => void
-  /** The path leads to another file than before. */
+  /** The file was opened anew, and may be another than before. */
   readonly onReplaced: () => void
 }
 
@@ -50,6 +50,8 @@ const LONGEST_PAUSE_MS = 8
 /** How often the holders of one lock are asked whether they still run. */
 const BURY_US = 50_000
 
+const NOTHING = (): void => undefined
+
 /** A grant that another process gave to a place of this one. */
 export interface Pushed {
   readonly name: string
@@ -71,7 +73,8 @@ export class Database {
   #inARow = 0
   #tries = 0
   #retry: NodeJS.Timeout | undefined
-  #opened = false
+  /** The file that was opened last. */
+  #established: string | undefined
   #closed = false
   readonly #buriedUs = new Map<number, number>()
 
@@ -139,7 +142,7 @@ export class Database {
     if (this.#closed || this.#session === undefined) return
     if (this.#session.isCurrent() && this.#session.bells.hangs) return
     this.#leave()
-    this.#parts.onReplaced()
+    this.run('connect', undefined, NOTHING, NOTHING).catch(NOTHING)
   }
 
   close(): void {
@@ -147,26 +150,21 @@ export class Database {
     this.#closed = true
     clearTimeout(this.#retry)
     for (const job of this.#queue.splice(0)) job.reject(closedError(job.lock))
-    const session = this.#session
-    if (session === undefined) return
-    try {
-      session.sql.dropIdleProcess.run(session.process)
-    } catch {
-      // Somebody who opens the file later does it.
-    }
     this.#leave()
   }
 
   #leave(): void {
     const session = this.#session
+    if (session === undefined) return
     this.#session = undefined
     this.#peers = undefined
     this.#buriedUs.clear()
     try {
-      session?.close()
+      if (session.isCurrent()) session.sql.dropIdleProcess.run(session.process)
     } catch {
-      // What was to be told was told by the transaction before.
+      // Whoever opens the file after this process has ended does it.
     }
+    session.close()
   }
 
   #schedule(): void {
@@ -207,14 +205,13 @@ export class Database {
 
   /** Opens the file where it is not open, and begins. */
   #enter(): void {
-    if (this.#session !== undefined && !this.#session.isCurrent()) {
-      this.#leave()
-      this.#parts.onReplaced()
-    }
+    if (this.#session?.isCurrent() === false) this.#leave()
     if (this.#session === undefined) {
-      this.#session = openSession(this.#parts)
+      const established = this.#established
+      this.#session = openSession({ ...this.#parts, established })
       this.#peers = new Peers(this.#session.mark)
-      this.#opened = true
+      this.#established = this.#session.file
+      if (established !== undefined) this.#parts.onReplaced()
     }
     this.#session.sql.begin.run()
   }
@@ -280,7 +277,10 @@ export class Database {
         this.#buriedUs.set(lock, nowUs)
         return true
       },
-      addedLock: () => patrol(sql, nowUs, micros / 1000 - this.#parts.fenceTtlMs, this.#parts.random),
+      addedLock: () => {
+        const { fenceTtlMs, random } = this.#parts
+        patrol(sql, nowUs, micros / 1000 - fenceTtlMs, random)
+      },
     }
   }
 
@@ -290,14 +290,13 @@ export class Database {
     const { boot } = machine.sources
     const meta = session.sql.meta.get() as Row
     if (meta['version'] !== session.version) {
-      throw fileError('connect', `${JSON.stringify(path)} was upgraded by a newer Holdfast; restart`)
-    }
-    if (meta['boot'] !== boot) {
       throw fileError(
         'connect',
-        `${JSON.stringify(path)} is in use on another machine too, whose clock is another; ` +
-          'use Redis for more than one machine',
+        `${JSON.stringify(path)} was upgraded by a newer Holdfast; restart`,
       )
+    }
+    if (meta['boot'] !== boot) {
+      throw otherMachineError(path)
     }
     const knownUs = meta['suspended_us'] as number
     const suspendedUs = machine.suspendedUs(knownUs)
@@ -323,11 +322,8 @@ export class Database {
     this.#queue.splice(0, batch.length)
     const outcome = stage === 'commit' ? 'unknown' : 'none'
     // Whatever is wrong with the file, the next call finds out anew.
-    this.#leave()
-    for (const job of batch) {
-      job.reject(engineError(job.operation, this.#parts.path, error, outcome))
-    }
-    if (this.#opened) this.#parts.onReplaced()
+    if (!leavesFileIntact(error)) this.#leave()
+    for (const job of batch) job.reject(engineError(job, this.#parts.path, error, outcome))
     if (this.#queue.length > 0) this.#schedule()
   }
 
@@ -336,9 +332,7 @@ export class Database {
     const nowMs = performance.now()
     const late = this.#queue.filter((job) => job.untilMs <= nowMs)
     this.#queue = this.#queue.filter((job) => job.untilMs > nowMs)
-    for (const job of late) {
-      job.reject(engineError(job.operation, this.#parts.path, error, 'none'))
-    }
+    for (const job of late) job.reject(engineError(job, this.#parts.path, error, 'none'))
     if (this.#queue.length === 0) {
       this.#tries = 0
       return
@@ -350,9 +344,12 @@ export class Database {
       return
     }
     const longestMs = Math.min(2 ** (this.#tries - QUICK_TRIES), LONGEST_PAUSE_MS)
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined
-      this.#flush()
-    }, 1 + this.#parts.random() * longestMs)
+    this.#retry = setTimeout(
+      () => {
+        this.#retry = undefined
+        this.#flush()
+      },
+      1 + this.#parts.random() * longestMs,
+    )
   }
 }

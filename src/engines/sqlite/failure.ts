@@ -1,7 +1,7 @@
 import { EngineError, HoldfastError, type Outcome } from '../../core/errors.ts'
 
 /** SQLite's primary result codes that the engine treats in their own way. */
-const CODE = { busy: 5, locked: 6 } as const
+const CODE = { busy: 5, locked: 6, readonly: 8, full: 13 } as const
 
 const ADVICE: Readonly<Record<number, string>> = {
   3: 'access was denied; the file and its folder must belong to the user',
@@ -15,8 +15,18 @@ const ADVICE: Readonly<Record<number, string>> = {
   26: 'the file is no SQLite database',
 }
 
-/** Codes after which the same call may succeed in a moment. */
-const TRANSIENT: readonly number[] = [CODE.busy, CODE.locked]
+const SYSTEM: Readonly<Record<string, number>> = {
+  EACCES: 3,
+  EPERM: 3,
+  EROFS: 8,
+  EIO: 10,
+  ENOSPC: 13,
+  EDQUOT: 13,
+  ENOENT: 14,
+  ENOTDIR: 14,
+  EISDIR: 14,
+  EMFILE: 14,
+}
 
 /** The primary result code of an error from SQLite; `undefined` for any other. */
 export function resultCode(error: unknown): number | undefined {
@@ -28,6 +38,12 @@ export function resultCode(error: unknown): number | undefined {
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error)
   return code === CODE.busy || code === CODE.locked
+}
+
+/** The connection is as good as before, once the cause is mended. */
+export function leavesFileIntact(error: unknown): boolean {
+  const code = resultCode(error)
+  return code === CODE.readonly || code === CODE.full
 }
 
 /** A failure that is put into words here. */
@@ -47,20 +63,31 @@ export function fileError(
   })
 }
 
-/** What the core is told of a failure; `outcome` says whether it may have been carried out. */
+/** What the core is told of a failed call; `outcome` says whether it may have been carried out. */
 export function engineError(
-  operation: string,
+  call: { readonly operation: string; readonly lock: string | undefined },
   path: string,
   error: unknown,
   outcome: Outcome,
 ): HoldfastError {
   if (error instanceof HoldfastError) return error
-  const code = resultCode(error)
+  const code = resultCode(error) ?? systemCode(error)
   const told = error instanceof Error ? error.message : String(error)
   const advice = code === undefined ? undefined : ADVICE[code]
-  return fileError(
+  const { operation, lock } = call
+  return new EngineError({
+    engine: 'sqlite',
     operation,
-    `${advice === undefined ? told : `${advice} (${told})`}, ${JSON.stringify(path)}`,
-    { transient: code !== undefined && TRANSIENT.includes(code), outcome, cause: error },
-  )
+    lock,
+    outcome,
+    transient: isBusy(error),
+    problem: `${advice === undefined ? told : `${advice} (${told})`}, ${JSON.stringify(path)}`,
+    cause: error,
+  })
+}
+
+/** The result code that says the same as an error of the file system. */
+function systemCode(error: unknown): number | undefined {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? SYSTEM[code] : undefined
 }

@@ -126,9 +126,9 @@ function mountType(folder: string, mounts: string): string | undefined {
   let type: string | undefined
   for (const line of mounts.split('\n')) {
     const [before = '', after = ''] = line.split(' - ')
-    const point = before.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    )
+    const point = before
+      .split(' ')[4]
+      ?.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
     if (point === undefined || point.length < best) continue
     const above = point === '/' || folder === point || folder.startsWith(`${point}/`)
     if (!above) continue

@@ -126,7 +126,7 @@ export class Line {
 
   acquire(claim: Claim): Spot {
     this.#sweep()
-    const found = this.empty ? undefined : this.#find(claim.identity)
+    let found = this.empty ? undefined : this.#find(claim.identity)
     if (found === undefined) {
       if (claim.ticket === undefined) {
         // Whoever came before is served first; then the newcomer needs no place in the line.
@@ -134,19 +134,22 @@ export class Line {
         if (!this.#fits(claim) && this.#bury()) this.#admit()
         if (this.#fits(claim)) return this.#enter(claim)
         if (!claim.wait) return { state: 'absent', ...this.#occupant() }
+        this.#join(claim, this.#nextTicket())
+        // Every ticket is smaller than the next one, and nobody was granted since.
+        return this.#waits(this.#waiting - 1, this.#ticket, claim)
       }
-      this.#join(claim)
+      this.#join(claim, claim.ticket)
     } else {
       this.#keepAlive(found, claim)
     }
     this.#admit(claim)
-    const now = this.#find(claim.identity)
-    if (now?.held === false && !claim.wait) {
+    found = this.#find(claim.identity)
+    if (found?.held === false && !claim.wait) {
       this.#leave(claim.identity)
       this.#admit()
-      return this.#spot(claim, undefined)
+      found = undefined
     }
-    return this.#spot(claim, now)
+    return this.#spot(claim, found)
   }
 
   renew(place: Place): Spot {
@@ -312,8 +315,7 @@ export class Line {
     return { state: 'held', fence, leftUs }
   }
 
-  #join(claim: Claim): void {
-    const ticket = claim.ticket ?? this.#nextTicket()
+  #join(claim: Claim, ticket: number): void {
     this.#ticket = Math.max(this.#ticket, ticket)
     const endsUs = this.#tx.nowUs + claim.waitTtlMs * 1000
     this.#add(claim, { held: 0, endsUs, fence: 0, grantedUs: 0 }, ticket)
@@ -389,9 +391,14 @@ export class Line {
     if (found === undefined) return { state: 'absent', ...this.#occupant() }
     const { ticket, joined } = found
     const counted = this.#waiting > 1 ? this.#tx.sql.ahead.get(this.#id, ticket, joined) : undefined
-    const ahead = (counted?.['n'] as number | undefined) ?? 0
+    return this.#waits((counted?.['n'] as number | undefined) ?? 0, ticket, place)
+  }
+
+  #waits(ahead: number, ticket: number, place: Place): Spot {
+    // The front looks when the first lease can be over, and now and then for a holder that died.
     // Behind the front nothing is due before the next renewal, which looks as well.
-    const lookMs = ahead === 0 ? this.#frontLookMs(found.permits) : place.waitTtlMs
+    const leftMs = Math.ceil((this.#quietUs - this.#tx.nowUs) / 1000)
+    const lookMs = ahead === 0 ? Math.min(DEATH_LOOK_MS, Math.max(0, leftMs)) : place.waitTtlMs
     return { state: 'waiting', ahead, ticket, lookMs, ...this.#occupant() }
   }
 
@@ -403,27 +410,6 @@ export class Line {
     if (row === undefined) return {}
     const identity = (holder?.['identity'] as string | undefined) ?? ''
     return { occupant: { identity, ours: true, about: decode(row['about'] as string) } }
-  }
-
-  /** When so many permits are free if nobody renews or releases, or somebody may have died. */
-  #frontLookMs(permits: number): number {
-    const { sql, nowUs } = this.#tx
-    const ends = [
-      ...sql.holders.all(this.#id).map((row) => {
-        const holder = readPlace(row)
-        return { atUs: freeUs(holder), permits: holder.permits }
-      }),
-      ...sql.rests.all(this.#id).map((row) => ({
-        atUs: row['ends_us'] as number,
-        permits: row['permits'] as number,
-      })),
-    ].sort((a, b) => a.atUs - b.atUs)
-    let free = this.#capacity - this.#taken
-    for (const end of ends) {
-      free += end.permits
-      if (free >= permits) return Math.min(DEATH_LOOK_MS, Math.ceil((end.atUs - nowUs) / 1000))
-    }
-    return DEATH_LOOK_MS
   }
 
   #expect(endsUs: number): void {

@@ -14,9 +14,8 @@ export function patrol(
   for (const row of sql.patrol.all(Math.floor(random() * last))) {
     const id = row['id'] as number
     if ((row['used_ms'] as number) >= beforeMs) continue
-    const over = (row['over_us'] as number | null) ?? 0
-    // Places that nobody came back for; whatever may still follow their end is over too.
-    if ((row['busy'] as number) > 0 && over > nowUs) continue
+    // Leases may be renewed for long without another use; and some that are over nobody came for.
+    if (Math.max(row['places_us'] as number, row['rests_us'] as number) > nowUs) continue
     sql.dropPlaces.run(id)
     sql.dropRests.run(id)
     sql.dropLock.run(id)

@@ -38,7 +38,9 @@ export function hasEnded(mark: ProcessMark, own: ProcessMark): boolean {
   const now = startOf(String(mark.pid))
   if (now === undefined) return false
   // A zombie runs nothing any more; another start time is another process with the same number.
-  return now.state === 'Z' || now.state === 'X' || (mark.started !== '' && now.started !== mark.started)
+  return (
+    now.state === 'Z' || now.state === 'X' || (mark.started !== '' && now.started !== mark.started)
+  )
 }
 
 function startOf(pid: string): { state: string; started: string } | undefined {

@@ -84,10 +84,6 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ]
 
-const PLACE =
-  'identity, held, process, permits, ends_us, ticket, joined, fence, granted_us, grant_ttl_us, ' +
-  'min_hold_us, lock_delay_us, about'
-
 /** Every statement of the engine, prepared once per connection. */
 export const STATEMENTS = {
   begin: 'BEGIN IMMEDIATE',
@@ -98,67 +94,62 @@ export const STATEMENTS = {
   suspend: 'UPDATE meta SET suspended_us = ?, seen_us = ?',
   reboot: 'UPDATE meta SET boot = ?, suspended_us = ?, seen_us = ?',
 
-  addProcess: 'INSERT INTO process (bell, pid, started, namespace) VALUES (?, ?, ?, ?) RETURNING id',
+  addProcess:
+    'INSERT INTO process (bell, pid, started, namespace) VALUES (?, ?, ?, ?) RETURNING id',
   process: 'SELECT bell, pid, started, namespace FROM process WHERE id = ?',
-  processes: 'SELECT id, bell FROM process',
   dropProcess: 'DELETE FROM process WHERE id = ?',
   dropIdleProcess:
     'DELETE FROM process WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM place WHERE process = ?1)',
 
-  lock:
-    'SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us FROM lock ' +
-    'WHERE name = ?',
-  addLock:
-    'INSERT INTO lock (name, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us, ' +
-    `used_ms) VALUES (?, ?, ?, 0, 0, 0, 0, 0, ${NEVER_US}, ?) RETURNING id`,
-  saveLock:
-    'UPDATE lock SET kind = ?, capacity = ?, fence = ?, ticket = ?, joined = ?, taken = ?, ' +
-    'waiting = ?, quiet_us = ?, used_ms = ? WHERE id = ?',
-  lockNames:
-    'SELECT name, quiet_us FROM lock WHERE name > ? AND name >= ? AND taken > 0 ' +
-    'ORDER BY name LIMIT ?',
-  patrol:
-    'SELECT id, name, taken + waiting AS busy, quiet_us, used_ms FROM lock WHERE id > ? ' +
-    'ORDER BY id LIMIT 2',
-  dropLock: 'DELETE FROM lock WHERE id = ? AND taken = 0 AND waiting = 0',
+  lock: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us FROM lock
+      WHERE name = ?`,
+  addLock: `INSERT INTO lock (name, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us,
+      used_ms) VALUES (?, ?, ?, 0, 0, 0, 0, 0, 9007199254740991, ?) RETURNING id`,
+  saveLock: `UPDATE lock SET kind = ?, capacity = ?, fence = ?, ticket = ?, joined = ?, taken = ?,
+      waiting = ?, quiet_us = ?, used_ms = ? WHERE id = ?`,
+  lockNames: `SELECT name, quiet_us FROM lock WHERE name > ? AND name >= ? AND taken > 0
+      ORDER BY name LIMIT ?`,
+  lastLock: 'SELECT max(id) AS id FROM lock',
+  patrol: `SELECT id, used_ms,
+      coalesce((SELECT max(max(ends_us + lock_delay_us, granted_us + min_hold_us)) FROM place
+      WHERE place.lock = lock.id), 0) AS places_us,
+      coalesce((SELECT max(ends_us) FROM rest WHERE rest.lock = lock.id), 0) AS rests_us
+      FROM lock WHERE id > ? ORDER BY id LIMIT 2`,
+  dropLock: 'DELETE FROM lock WHERE id = ?',
+  dropPlaces: 'DELETE FROM place WHERE lock = ?',
+  dropRests: 'DELETE FROM rest WHERE lock = ?',
 
-  place: `SELECT ${PLACE} FROM place WHERE lock = ? AND identity = ?`,
-  addPlace:
-    `INSERT INTO place (lock, pushed, ${PLACE}) ` +
-    'VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  place: 'SELECT * FROM place WHERE lock = ? AND identity = ?',
+  addPlace: `INSERT INTO place (lock, identity, held, pushed, process, permits, ends_us, ticket,
+      joined, fence, granted_us, grant_ttl_us, min_hold_us, lock_delay_us, about)
+      VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   dropPlace: 'DELETE FROM place WHERE lock = ? AND identity = ?',
   prolong: 'UPDATE place SET ends_us = ?, process = ?, pushed = 0 WHERE lock = ? AND identity = ?',
-  grant:
-    'UPDATE place SET held = 1, pushed = ?, ends_us = ?, fence = ?, granted_us = ? ' +
-    'WHERE lock = ? AND identity = ?',
-  front:
-    `SELECT ${PLACE} FROM place WHERE lock = ? AND held = 0 ORDER BY ticket, joined LIMIT 1`,
-  line:
-    'SELECT identity, permits, about FROM place WHERE lock = ? AND held = 0 ' +
-    'ORDER BY ticket, joined LIMIT 100',
-  ahead:
-    'SELECT count(*) AS n FROM place WHERE lock = ?1 AND held = 0 AND ticket <= ?2 ' +
-    'AND (ticket < ?2 OR joined < ?3)',
-  holders: `SELECT ${PLACE} FROM place WHERE lock = ? AND held = 1 ORDER BY fence`,
+  grant: `UPDATE place SET held = 1, pushed = ?, ends_us = ?, fence = ?, granted_us = ?
+      WHERE lock = ? AND identity = ?`,
+  front: 'SELECT * FROM place WHERE lock = ? AND held = 0 ORDER BY ticket, joined LIMIT 1',
+  line: `SELECT identity, permits, about FROM place WHERE lock = ? AND held = 0
+      ORDER BY ticket, joined LIMIT 100`,
+  ahead: `SELECT count(*) AS n FROM place WHERE lock = ?1 AND held = 0 AND ticket <= ?2
+      AND (ticket < ?2 OR joined < ?3)`,
+  holders: 'SELECT * FROM place WHERE lock = ? AND held = 1 ORDER BY fence',
   firstHolder:
     'SELECT identity, about FROM place WHERE lock = ? AND held = 1 ORDER BY fence LIMIT 1',
-  holdersOver: `SELECT ${PLACE} FROM place WHERE lock = ? AND held = 1 AND ends_us <= ?`,
+  holdersOver: 'SELECT * FROM place WHERE lock = ? AND held = 1 AND ends_us <= ?',
   waitersOver: 'SELECT identity FROM place WHERE lock = ? AND held = 0 AND ends_us <= ?',
   holderProcesses: 'SELECT DISTINCT process FROM place WHERE lock = ? AND held = 1',
-  bury:
-    'UPDATE place SET ends_us = ?3 WHERE lock = ?1 AND process = ?2 AND held = 1 AND ends_us > ?3',
-  pushed:
-    'SELECT lock.name, place.identity, place.fence, place.ends_us, meta.suspended_us ' +
-    'FROM place JOIN lock ON lock.id = place.lock JOIN meta ' +
-    'WHERE place.process = ? AND place.pushed = 1',
+  bury: `UPDATE place SET ends_us = ?3
+      WHERE lock = ?1 AND process = ?2 AND held = 1 AND ends_us > ?3`,
+  pushed: `SELECT lock.name, place.identity, place.fence, place.ends_us, meta.suspended_us
+      FROM place JOIN lock ON lock.id = place.lock JOIN meta
+      WHERE place.process = ? AND place.pushed = 1`,
 
   rests: 'SELECT permits, ends_us, fence, granted_us, about FROM rest WHERE lock = ? ORDER BY id',
   restsOver: 'DELETE FROM rest WHERE lock = ? AND ends_us <= ? RETURNING permits',
   addRest:
     'INSERT INTO rest (lock, permits, ends_us, fence, granted_us, about) VALUES (?, ?, ?, ?, ?, ?)',
-  quiet:
-    'SELECT min(ends_us) AS us FROM (SELECT ends_us FROM place WHERE lock = ?1 ' +
-    'UNION ALL SELECT ends_us FROM rest WHERE lock = ?1)',
+  quiet: `SELECT min(ends_us) AS us FROM (SELECT ends_us FROM place WHERE lock = ?1
+      UNION ALL SELECT ends_us FROM rest WHERE lock = ?1)`,
 } as const
 
 export type StatementName = keyof typeof STATEMENTS
@@ -168,12 +159,9 @@ export type StatementName = keyof typeof STATEMENTS
  * character keeps its own code: a prefix of a text stays a prefix.
  */
 export function encode(text: string): string {
-  // biome-ignore lint: control characters are what this is about
-  if (!/[\0\u0001]/.test(text)) return text
-  return text.replace(/[\0\u0001]/g, (char) => (char === '\0' ? '\u0001a' : '\u0001b'))
+  return text.replaceAll('\u0001', '\u0001b').replaceAll('\0', '\u0001a')
 }
 
 export function decode(text: string): string {
-  if (!text.includes('\u0001')) return text
-  return text.replace(/\u0001([ab])/g, (_, code) => (code === 'a' ? '\0' : '\u0001'))
+  return text.replaceAll('\u0001a', '\0').replaceAll('\u0001b', '\u0001')
 }

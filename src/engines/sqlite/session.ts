@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { systemRandom } from '../../system/clock.ts'
 import { Bells } from './bells.ts'
-import type { Binding, Connection, Row, Statement } from './binding.ts'
+import type { Binding, Connection, Row, Statement, Value } from './binding.ts'
 import { fileError } from './failure.ts'
 import { fileMark, prepareFile } from './files.ts'
 import type { MachineClock } from './machine-clock.ts'
@@ -16,6 +16,8 @@ export interface SessionParts {
   readonly path: string
   readonly machine: MachineClock
   readonly wallMicros: () => number
+  /** The file that this engine has used before: its boot is not over. */
+  readonly established: string | undefined
   /** Called when another process granted something to this one. */
   readonly onRing: () => void
   readonly migrations?: readonly string[]
@@ -29,6 +31,8 @@ export interface Session {
   readonly mark: ProcessMark
   /** The version of the file. */
   readonly version: number
+  /** Which file it is. */
+  readonly file: string
   /** Whether the path still leads to the file that was opened. */
   isCurrent(): boolean
   close(): void
@@ -50,7 +54,10 @@ export function openSession(parts: SessionParts): Session {
     const own = ownMark()
     const process = inTransaction(connection, () => {
       const fresh = upgrade(connection, path, migrations)
-      refuseOtherMachine(connection, machine, parts.wallMicros, fresh)
+      if (startsBoot(connection, machine, fresh)) {
+        if (parts.established === before) throw otherMachineError(path)
+        startBoot(connection, machine, parts.wallMicros())
+      }
       return register(connection, bells, own, parts.onRing)
     })
     const opened = fileMark(path)
@@ -63,10 +70,15 @@ export function openSession(parts: SessionParts): Session {
       process,
       mark: own,
       version: migrations.length,
+      file: opened,
       isCurrent: () => fileMark(parts.path) === opened,
       close() {
-        connection.close()
         bells.close()
+        try {
+          connection.close()
+        } catch {
+          // What was to be told was told by the transaction before.
+        }
       },
     }
   } catch (error) {
@@ -116,20 +128,27 @@ export function upgrade(
   return true
 }
 
-/** Ends what an earlier boot left: all its holders have died with it. Fences stay. */
-function refuseOtherMachine(
-  connection: Connection,
-  machine: MachineClock,
-  wallMicros: () => number,
-  fresh: boolean,
-): void {
+/** Two machines, or two kernels, on one file would end each other's leases. */
+export function otherMachineError(path: string): Error {
+  return fileError(
+    'connect',
+    `${JSON.stringify(path)} is in use on another machine too, which has a clock of its own; ` +
+      'use Redis for more than one machine',
+  )
+}
+
+/** Whether this machine was started since the file was used last. */
+function startsBoot(connection: Connection, machine: MachineClock, fresh: boolean): boolean {
   const { boot } = machine.sources
-  const nowUs = machine.monotonicUs()
   const meta = connection.prepare(STATEMENTS.meta).get() as Row
-  const same = meta['boot'] === boot && (boot !== '' || nowUs >= (meta['seen_us'] as number))
-  if (same && !(fresh && meta['boot'] === '')) return
+  if (meta['boot'] !== boot) return true
+  return boot === '' && (fresh || machine.monotonicUs() < (meta['seen_us'] as number))
+}
+
+/** Ends what an earlier boot left: all its holders have died with it. Fences stay. */
+function startBoot(connection: Connection, machine: MachineClock, micros: number): void {
+  const nowUs = machine.monotonicUs()
   const suspendedUs = machine.firstSuspendedUs()
-  const micros = wallMicros()
   const rests = connection
     .prepare(
       'SELECT lock, permits, fence, about, ends_us - granted_us AS length FROM rest UNION ALL ' +
@@ -153,7 +172,7 @@ function refuseOtherMachine(
       .prepare('UPDATE lock SET taken = taken + ?, quiet_us = min(quiet_us, ?) WHERE id = ?')
       .run(permits ?? 0, endsUs, lock ?? 0)
   }
-  connection.prepare(STATEMENTS.reboot).run(boot, suspendedUs, nowUs)
+  connection.prepare(STATEMENTS.reboot).run(machine.sources.boot, suspendedUs, nowUs)
 }
 
 /** Adds this engine and removes those whose process has ended. */
@@ -207,6 +226,6 @@ function inTransaction<T>(connection: Connection, work: () => T): T {
   }
 }
 
-function pragma(connection: Connection, text: string): unknown {
-  return Object.values(connection.prepare(`PRAGMA ${text}`).get() ?? {})[0]
+function pragma(connection: Connection, text: string): Value {
+  return Object.values(connection.prepare(`PRAGMA ${text}`).get() ?? {})[0] ?? null
 }

@@ -27,7 +27,8 @@ export interface World {
   settle(condition: () => boolean | Promise<boolean>): Promise<void>
   /**
    * The answer to the next call on this engine is lost after the store has carried it out. The call
-   * then succeeds all the same, or rejects with an EngineError. Leave it out where it cannot be done.
+   * then succeeds all the same, or rejects with an EngineError. Leave it out where it cannot be
+   * done.
    */
   loseReply?(engine: Engine): Promise<void>
   /** Closes every engine. */

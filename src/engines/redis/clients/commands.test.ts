@@ -171,7 +171,7 @@ describe('a command', () => {
     expect(connection.destroyed).toBe(0)
   })
 
-  it('that is not answered in time costs the connection when nothing else is answered', async () => {
+  it('that is not answered in time costs the connection when nothing else is', async () => {
     const connection = await connected()
     const slow = run('slow')
     const other = run('other', 5000)

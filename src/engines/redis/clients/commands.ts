@@ -5,7 +5,9 @@ import { failureOf, notSent, timeoutFailure, underWay } from './failure.ts'
 import { Reconnector } from './reconnector.ts'
 import { replyOf } from './reply.ts'
 
-/** After a switch of roles an address may lead to the new primary, but only a new connection does. */
+/**
+ * After a switch of roles an address may lead to the new primary, but only a new connection does.
+ */
 const READONLY_PATIENCE_MS = 1000
 
 /**

@@ -1,14 +1,16 @@
 /** What a connection tells whoever made it. Neither call may throw. */
 export interface Watcher {
-  /** The connection is of no use any more. Said at least once when it ends by itself after `open`. */
+  /**
+   * The connection is of no use any more. Said at least once when it ends by itself after `open`.
+   */
   lost(error: unknown): void
   message(channel: string, text: string): void
 }
 
 /**
- * One connection of one client library, used until it is lost and then thrown away: the reconnecting
- * is done outside, once for all libraries, because each of them parks, re-sends or forgets commands
- * in its own way when it reconnects by itself.
+ * One connection of one client library, used until it is lost and then thrown away: the
+ * reconnecting is done outside, once for all libraries, because each of them parks, re-sends or
+ * forgets commands in its own way when it reconnects by itself.
  */
 export interface Connection {
   /** Resolves when commands can be sent, rejects when there will be no connection. Called once. */

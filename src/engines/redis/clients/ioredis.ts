@@ -118,9 +118,9 @@ function prefixOf({ keyPrefix = '' }: Options): string {
 }
 
 /**
- * One connection that does not come back by itself: nothing waits in a queue, nothing is sent twice,
- * nothing is sent late. The database is selected by `open`, because ioredis goes on in database 0
- * when its own SELECT is refused.
+ * One connection that does not come back by itself: nothing waits in a queue, nothing is sent
+ * twice, nothing is sent late. The database is selected by `open`, because ioredis goes on in
+ * database 0 when its own SELECT is refused.
  */
 function safeOptions({ connectTimeoutMs }: PortOptions): object {
   return {

@@ -103,7 +103,9 @@ export class Subscriptions {
     this.#beat = this.#options.clock.setTimer(() => this.#heartbeat(connection), BEAT_MS)
   }
 
-  /** Waits for an answer no longer than a connection may take; without it the connection is dead. */
+  /**
+   * Waits for an answer no longer than a connection may take; without it the connection is dead.
+   */
   #expect(connection: Connection, answer: Promise<unknown>, then: () => void): void {
     const { clock, connectTimeoutMs } = this.#options
     const timer = limit(

@@ -33,8 +33,8 @@ local holder, grant = read_lock(keys)
 if type(holder) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
 
 if holder == identity then
-  -- A repeated request: its first reply was lost. Where the fence record is gone too, to an eviction
-  -- or by hand, a new fence is larger than the old one.
+  -- A repeated request: its first reply was lost. Where the fence record is gone too, evicted or
+  -- deleted by hand, a new fence is larger than the old one.
   if not grant then
     local fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep)
     if not fence then return failure end

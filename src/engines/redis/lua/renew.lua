@@ -15,7 +15,7 @@ local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
   if type(holder) == 'table' then return { 'absent' } end
   if holder == identity then
     if not grant then
-      -- The fence record is gone, to an eviction or by hand: a new fence is larger than the old one.
+      -- The fence record is gone, evicted or deleted: a new fence is larger than the old one.
       draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
       grant = read_grant(keys.fence)
     end

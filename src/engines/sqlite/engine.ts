@@ -1,0 +1,252 @@
+import type { Clock } from '../../core/clock.ts'
+import type {
+  Claim,
+  Engine,
+  Guarantees,
+  Held,
+  ListQuery,
+  LockPage,
+  LockState,
+  Place,
+  Standing,
+  Unknown,
+} from '../../core/engine.ts'
+import { closedError, EngineError } from '../../core/errors.ts'
+import type { Binding } from './binding.ts'
+import { Database } from './database.ts'
+import { Line, type Spot } from './line.ts'
+import type { MachineClock } from './machine-clock.ts'
+import { News } from './news.ts'
+import { decode, encode } from './schema.ts'
+import type { News as LineNews, Transaction } from './transaction.ts'
+
+/** How the engine is set up, every gap filled. */
+export interface SqliteSettings {
+  readonly binding: Binding
+  readonly path: string
+  readonly clock: Clock
+  readonly machine: MachineClock
+  readonly wallMicros: () => number
+  readonly random: () => number
+  /** How long one call goes on trying while other processes are in the file. */
+  readonly commandTimeoutMs: number
+  /** How long the last fence of a lock is kept after its last use. */
+  readonly fenceTtlMs: number
+}
+
+const GUARANTEES: Guarantees = {
+  fence: true,
+  fifo: true,
+  push: true,
+  shared: true,
+  kinds: ['mutex', 'semaphore', 'read-write', 'election'],
+}
+
+/** How often waiters look for a ring that got lost; and where nobody tells of rings at all. */
+const NET_MS = 250
+const NET_UNWATCHED_MS = 20
+
+/** Most names that one page takes the trouble to look at. */
+const PAGE_MAX = 500
+
+/** Locks in a file, for all processes of one machine. Every call is part of one transaction. */
+export class SqliteEngine implements Engine {
+  readonly name = 'sqlite'
+  readonly guarantees: Guarantees = GUARANTEES
+  readonly #database: Database
+  readonly #news = new News()
+  #net: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(settings: SqliteSettings) {
+    this.#database = new Database({
+      ...settings,
+      onNews: (news, transaction) => this.#receive(news, transaction),
+      onRing: () => this.#hear(),
+      onReplaced: () => this.#news.lookAll(),
+    })
+  }
+
+  /** Opens the file; rejects with `EngineError` when it cannot be used. */
+  async open(): Promise<void> {
+    const nothing = () => undefined
+    await this.#database.run('connect', undefined, nothing, nothing)
+  }
+
+  acquire(claim: Claim): Promise<Standing> {
+    return this.#at('acquire', claim, (transaction) => {
+      const line = Line.fitting(transaction, claim.name, claim.shape)
+      const spot = line.acquire(claim)
+      line.save()
+      return spot
+    })
+  }
+
+  async wait(place: Place, signal: AbortSignal): Promise<Standing> {
+    this.#assertOpen(place.name)
+    const news = this.#news.next(place, signal)
+    this.#attend()
+    try {
+      return await news
+    } finally {
+      this.#attend()
+    }
+  }
+
+  async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+    this.#assertOpen()
+    return await Promise.all(places.map((place) => this.#renew(place)))
+  }
+
+  async #renew(place: Place): Promise<Standing | Unknown> {
+    try {
+      return await this.#at('renew', place, (transaction) => {
+        const line = Line.find(transaction, place.name)
+        const spot: Spot = line?.renew(place) ?? { state: 'absent' }
+        line?.save()
+        return spot
+      })
+    } catch (error) {
+      if (error instanceof EngineError) return { state: 'unknown', error }
+      throw error
+    }
+  }
+
+  release(place: Place): Promise<boolean> {
+    return this.#database.run(
+      'release',
+      place.name,
+      (transaction) => {
+        const line = Line.find(transaction, place.name)
+        const released = line?.release(place) ?? false
+        line?.save()
+        return released
+      },
+      (released) => {
+        this.#news.left(place)
+        return released
+      },
+    )
+  }
+
+  inspect(name: string): Promise<LockState | null> {
+    return this.#database.run(
+      'inspect',
+      name,
+      (transaction) => {
+        const line = Line.find(transaction, name)
+        if (line === undefined) return null
+        line.look()
+        line.save()
+        return line.inspect()
+      },
+      (state) => state,
+    )
+  }
+
+  list(query: ListQuery): Promise<LockPage> {
+    return this.#database.run(
+      'list',
+      undefined,
+      (transaction) => listLocks(transaction, query),
+      (page) => page,
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#net)
+    this.#news.close()
+    this.#database.close()
+  }
+
+  #assertOpen(lock?: string): void {
+    if (this.#closed) throw closedError(lock)
+  }
+
+  #at(
+    operation: string,
+    place: Place,
+    work: (transaction: Transaction) => Spot,
+  ): Promise<Standing> {
+    return this.#database.run(operation, place.name, work, (spot, { sentAt }) => {
+      if (spot.state === 'waiting') {
+        this.#news.waiting(place)
+        this.#attend()
+        return spot
+      }
+      const standing = spot.state === 'held' ? heldUntil(spot, sentAt) : spot
+      this.#news.settled(place, standing.state === 'held' ? standing : undefined)
+      return standing
+    })
+  }
+
+  #receive({ name, identity, grant }: LineNews, { sentAt, nowUs }: Transaction): void {
+    if (grant === null) return this.#news.look({ name, identity })
+    const { fence, endsUs } = grant
+    this.#news.granted({ name, identity }, heldUntil({ fence, leftUs: endsUs - nowUs }, sentAt))
+  }
+
+  /** Finds out what was granted to this process by others. */
+  #hear(): void {
+    if (this.#closed || this.#news.expected === 0) return
+    const found = this.#database.pushed()
+    if (found === undefined) return
+    const places = found.grants.map(({ name, identity }) => ({ name: decode(name), identity }))
+    for (const [index, grant] of found.grants.entries()) {
+      const place = places[index]
+      if (place === undefined) continue
+      if (grant.leftUs > 0) this.#news.granted(place, heldUntil(grant, found.sentAt))
+      else this.#news.look(place)
+    }
+    this.#news.keepTold(places)
+  }
+
+  /** Keeps looking as long as a place waits, and the process alive as long as a call does. */
+  #attend(): void {
+    if (this.#closed) return
+    if (this.#net === undefined) {
+      if (this.#news.expected + this.#news.waits === 0) return
+      const everyMs = this.#database.watched ? NET_MS : NET_UNWATCHED_MS
+      this.#net = setInterval(() => this.#catch(), everyMs)
+    }
+    if (this.#news.waits > 0) this.#net.ref()
+    else this.#net.unref()
+  }
+
+  #catch(): void {
+    if (this.#news.expected + this.#news.waits === 0) {
+      clearInterval(this.#net)
+      this.#net = undefined
+      return
+    }
+    this.#database.check()
+    this.#hear()
+  }
+}
+
+function heldUntil(grant: { fence: number; leftUs: number }, sentAt: number): Held {
+  return { state: 'held', fence: grant.fence, deadline: sentAt + grant.leftUs / 1000 }
+}
+
+/** The next names after the cursor, in order; those whose leases turn out to be over are left out. */
+function listLocks(transaction: Transaction, query: ListQuery): LockPage {
+  const limit = Math.min(query.limit, PAGE_MAX)
+  const prefix = encode(query.prefix)
+  const names: string[] = []
+  const rows = transaction.sql.lockNames.all(query.cursor ?? '', prefix, limit)
+  let last = ''
+  for (const row of rows) {
+    const name = row['name'] as string
+    if (!name.startsWith(prefix)) return { names }
+    last = name
+    if ((row['quiet_us'] as number) <= transaction.nowUs) {
+      const line = Line.find(transaction, decode(name))
+      line?.look()
+      line?.save()
+      if (line?.taken !== true) continue
+    }
+    names.push(decode(name))
+  }
+  return rows.length < limit ? { names } : { names, cursor: last }
+}
