@@ -15,7 +15,9 @@ function bare() {
     process.getBuiltinModule?.('node:sqlite') ??
     createRequire(import.meta.url)('@photostructure/sqlite')
   const db = new sqlite.DatabaseSync(join(folder, 'bare.db'), { timeout: 0 })
-  const bells = Array.from({ length: processes }, (_, at) => openSync(join(folder, `bell-${at}`), 'r+'))
+  const bells = Array.from({ length: processes }, (_, at) =>
+    openSync(join(folder, `bell-${at}`), 'r+'),
+  )
   const byte = Buffer.from('.')
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')

@@ -29,7 +29,15 @@ async function run(mode) {
     const startAt = Date.now() + 1500
     const reports = await Promise.all(
       Array.from({ length: count }, async (_, index) => {
-        const job = { mode, folder, library: built, index, processes: count, forMs: Number(ms), startAt }
+        const job = {
+          mode,
+          folder,
+          library: built,
+          index,
+          processes: count,
+          forMs: Number(ms),
+          startAt,
+        }
         const child = fork(worker, [JSON.stringify(job)])
         return await new Promise((resolve, reject) => {
           child.once('message', resolve)

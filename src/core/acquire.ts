@@ -77,7 +77,6 @@ class Acquisition implements Tended {
   }
 
   stands(standing: Standing | Unknown): void {
-    if (this.#settled) return
     if (standing.state === 'unknown') return this.#doubt(standing.error)
     this.#answered = true
     this.#answeredAt = this.#core.clock.now()
@@ -244,7 +243,6 @@ class Acquisition implements Tended {
   }
 
   #settle(answer: () => void): void {
-    if (this.#settled) return
     this.#settled = true
     this.#core.renewal.stop(this)
     this.#request.signal?.removeEventListener('abort', this.#onAbort)

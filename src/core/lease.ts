@@ -305,7 +305,6 @@ class LeaseTending implements Tended {
   }
 
   #lose(reason: LossReason): void {
-    if (this.#state === 'lost' || this.#state === 'released') return
     this.#state = 'lost'
     this.#core.renewal.stop(this)
     this.#loss = this.#lossError(reason)

@@ -42,10 +42,8 @@ describe('run', () => {
     const expired = mutex.run(() => clock.advance(2000), { ttlMs: 1000, renew: false })
     await expect(expired).rejects.toMatchObject({ code: 'HOLDFAST_LEASE_LOST', reason: 'expired' })
     // The engine knows nothing of the lease any more, and the release is the first to hear it.
-    const { release } = holder.engine
     const taken = mutex.run(() => instead(holder.engine, { release: async () => false }))
     await expect(taken).rejects.toMatchObject({ code: 'HOLDFAST_LEASE_LOST', reason: 'refused' })
-    instead(holder.engine, { release })
   })
 
   it('says that it was closed when the lock was given back under the work', async () => {
@@ -62,11 +60,11 @@ describe('an acquire', () => {
     const { clock, process, store } = rig()
     const { holdfast, engine } = process({ plan: [{ untilMs: 10, refuse: 1 }] })
     let calls = 0
-    const { acquire } = engine
+    const acquire = engine.acquire.bind(engine)
     instead(engine, {
       acquire: (claim: never) => {
         calls += 1
-        return acquire.call(engine, claim)
+        return acquire(claim)
       },
     })
     const controller = new AbortController()
@@ -115,6 +113,37 @@ describe('an acquire', () => {
     const bug = new TypeError('a bug')
     instead(engine, { acquire: () => Promise.reject(bug) })
     await expect(holdfast.mutex('m').acquire()).rejects.toBe(bug)
+  })
+
+  it('that moved up says who is ahead now, or nothing', async () => {
+    const { clock, process } = rig()
+    const { engine, holdfast } = process()
+    await holdfast.mutex('m').acquire()
+    for (const [ahead, known] of [
+      [0, true],
+      [3, false],
+    ] as const) {
+      const renew = engine.renew.bind(engine)
+      const waiting = { state: 'waiting', ahead, ticket: 1, lookMs: 60_000 }
+      instead(engine, { renew: async (places: readonly unknown[]) => places.map(() => waiting) })
+      const waiter = watch(holdfast.mutex('m').acquire({ timeoutMs: 9000 }))
+      await clock.advance(9000)
+      expect(waiter.error).toMatchObject({ code: 'HOLDFAST_ACQUIRE_TIMEOUT', ahead })
+      const { occupant } = waiter.error as { occupant?: unknown }
+      expect(occupant !== undefined).toBe(known)
+      instead(engine, { renew })
+    }
+  })
+
+  it('waits on when the engine says nothing that is known', async () => {
+    const { clock, process } = rig()
+    const { engine, holdfast } = process()
+    instead(engine, { acquire: async () => ({ state: 'odd' }) })
+    const waiter = watch(holdfast.mutex('m').acquire({ timeoutMs: 500 }))
+    await clock.advance(499)
+    expect(waiter.settled).toBe(false)
+    await clock.advance(1)
+    expect(waiter.error).toMatchObject({ code: 'HOLDFAST_ACQUIRE_TIMEOUT' })
   })
 
   it('cancelled in the moment of its grant gives the lock back', async () => {
@@ -190,7 +219,7 @@ describe('a lease', () => {
           }),
       })
       await clock.advance(600)
-      const { now } = clock
+      const now = clock.now.bind(clock)
       // Time passes, no timer fires, and the answer is read first.
       clock.now = () => 5000
       answer?.([{ state, fence: lease.fence, deadline: 1500, error: new Error('late') }])

@@ -4,7 +4,6 @@ import {
   EngineError,
   type Holdfast,
   HoldfastError,
-  type HoldfastOptions,
   LeaseLostError,
   ShapeError,
   UnsupportedError,
@@ -14,6 +13,8 @@ import { type Proxy, startProxy } from '../support/proxy.ts'
 import { freePort, type RunningServer, startServer } from '../support/servers.ts'
 import { describeServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
+
+type Options = NonNullable<Parameters<typeof connect>[1]>
 
 async function errorOf(promise: Promise<unknown>): Promise<unknown> {
   try {
@@ -28,7 +29,7 @@ describeServers('what went wrong', (name) => {
   let server: RunningServer
   let proxy: Proxy
   const open: AsyncDisposable[] = []
-  const holdfast = async (options: HoldfastOptions & object = {}): Promise<Holdfast> => {
+  const holdfast = async (options: Options = {}): Promise<Holdfast> => {
     const made = await connect(proxy.url, options)
     open.push(made)
     return made

@@ -14,7 +14,7 @@ describeServers('the fence', (name) => {
   beforeEach(async () => {
     server = await startServer({ server: name })
     proxy = await startProxy({ targetPort: server.port })
-    own = await connect(proxy.url, { ttlMs: 1000 })
+    own = await connect(proxy.url, { ttlMs: 3000 })
     last = 0
   })
   afterEach(async () => {
@@ -79,9 +79,17 @@ describeServers('the fence', (name) => {
   it('is the same when a lost reply made the request be repeated', async () => {
     await (await taken()).release()
     for (let round = 0; round < 5; round++) {
+      const drawn = async (): Promise<string> =>
+        String(await server.call('get', '{holdfast:m}~fence'))
+      const before = await drawn()
+      // The answer is lost, and the repetition has to wait.
       proxy.cutAfterServer('evalsha')
-      const lease = await taken()
-      const record = String(await server.call('get', '{holdfast:m}~fence'))
+      await proxy.refuse()
+      const taking = taken()
+      await until(async () => (await drawn()) !== before, { what: 'the first request to run' })
+      const record = await drawn()
+      await proxy.accept()
+      const lease = await taking
       expect(record.split(' ').slice(0, 2)).toEqual([String(lease.fence), lease.identity])
       await lease.renew()
       expect((await own.inspect('m'))?.holders[0]?.fence).toBe(lease.fence)

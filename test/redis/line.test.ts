@@ -1,10 +1,12 @@
-import { connect, type Holdfast, type HoldfastOptions, type Lease } from 'holdfast'
+import { connect, type Holdfast, type Lease } from 'holdfast'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Proxy, startProxy } from '../support/proxy.ts'
 import { type RunningServer, startServer } from '../support/servers.ts'
 import { describeServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
 import { type Interval, startWorker, type Worker } from '../support/workers.ts'
+
+type Options = NonNullable<Parameters<typeof connect>[1]>
 
 interface Grant {
   at: number
@@ -32,7 +34,7 @@ async function rest(count: () => unknown): Promise<void> {
 describeServers('the line', (name) => {
   let server: RunningServer
   const open: AsyncDisposable[] = []
-  const holdfast = async (options: HoldfastOptions = {}, url = server.url): Promise<Holdfast> => {
+  const holdfast = async (options: Options = {}, url = server.url): Promise<Holdfast> => {
     const made = await connect(url, options)
     open.push(made)
     return made

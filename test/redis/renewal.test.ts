@@ -1,10 +1,12 @@
-import { connect, type Holdfast, type HoldfastOptions } from 'holdfast'
+import { connect, type Holdfast } from 'holdfast'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { renew as renewScript } from '../../src/engines/redis/scripts.generated.ts'
 import { type ProxiedRequest, type Proxy, startProxy } from '../support/proxy.ts'
 import { type RunningServer, startServer } from '../support/servers.ts'
 import { describeServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
+
+type Options = NonNullable<Parameters<typeof connect>[1]>
 
 const isRenewal = ({ raw }: ProxiedRequest): boolean =>
   raw.includes(renewScript.sha1) || raw.includes(renewScript.source)
@@ -13,7 +15,7 @@ describeServers('renewal', (name) => {
   let server: RunningServer
   let proxy: Proxy
   const open: AsyncDisposable[] = []
-  const holdfast = async (options: HoldfastOptions & object = {}): Promise<Holdfast> => {
+  const holdfast = async (options: Options = {}): Promise<Holdfast> => {
     const made = await connect(proxy.url, options)
     open.push(made)
     return made
@@ -168,7 +170,7 @@ describeServers('renewal', (name) => {
   })
 
   describe('of short leases', () => {
-    it.each([20, 50, 150, 500, 1250])('of %d ms keeps a measured pace', async (ttlMs) => {
+    it.each([20, 150, 1250])('of %d ms keeps a measured pace', async (ttlMs) => {
       const own = await holdfast({ ttlMs })
       const mutex = own.mutex('m')
       await (await mutex.acquire()).release()
@@ -178,7 +180,7 @@ describeServers('renewal', (name) => {
       const work = mutex.run(async ({ signal }) => {
         turns += 1
         const from = performance.now()
-        await until(() => signal.aborted || performance.now() - from > 1500, { what: 'the work' })
+        await until(() => signal.aborted || performance.now() - from > 1300, { what: 'the work' })
       })
       await work.catch((error: unknown) => {
         // A loaded machine may miss twenty milliseconds; that is a loss that is told.

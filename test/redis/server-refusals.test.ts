@@ -98,7 +98,7 @@ describeServers('a server that refuses', (name) => {
       await using one = await open(way, { port: server.port }, settings)
       const held = await take(one.holdfast, 'held', { ttlMs: 5000 })
       const left = await take(one.holdfast, 'left', lasting ? { ttlMs: 2000 } : {})
-      const next = watch(one.holdfast.mutex('left').acquire({ ttlMs: 900 }))
+      const next = watch(one.holdfast.mutex('left').acquire({ ttlMs: 5000 }))
       await until(() => one.told.includes('waiting: left'), { what: 'the next to wait' })
 
       await begin(server)
@@ -114,6 +114,7 @@ describeServers('a server that refuses', (name) => {
 
       await until(() => next.settled, { what: 'the release to arrive' })
       expect(next.error).toBeUndefined()
+      expect(next.value?.held).toBe(true)
       await until(async () => await held.renew().then(() => true), { what: 'a renewal' })
       expect([held.held, held.state]).toEqual([true, 'held'])
       await take(one.holdfast, 'free')

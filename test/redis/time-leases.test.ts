@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createHoldfast, type Holdfast, type HoldfastOptions } from 'holdfast'
+import { connect, createHoldfast, type Holdfast } from 'holdfast'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { connectRedis } from '../../src/engines/redis/index.ts'
 import { createClock, systemClock } from '../../src/system/clock.ts'
@@ -13,6 +13,8 @@ import {
   type Worker,
   type WorkerOptions,
 } from '../support/workers.ts'
+
+type Options = NonNullable<Parameters<typeof connect>[1]>
 
 const HOUR_MS = 3_600_000
 const MAX_MS = 2_147_483_647
@@ -41,10 +43,7 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each[Symbol.asyncDispose]()
 })
 
-async function holdfast(
-  options: object & HoldfastOptions = {},
-  url = server.url,
-): Promise<Holdfast> {
+async function holdfast(options: Options = {}, url = server.url): Promise<Holdfast> {
   const made = await connect(url, options)
   open.push(made)
   return made

@@ -12,7 +12,10 @@ import redis
 
 port, key, way, turns, hold = sys.argv[1:]
 client = redis.Redis(port=int(port))
-RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
 
 
 def take_with_lock():

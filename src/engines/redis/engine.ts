@@ -301,7 +301,9 @@ export class RedisEngine implements Engine {
     const { commandTimeoutMs: timeoutMs } = this.#settings
     const [key = ''] = keys
     const rest = [keys.length, ...keys, ...args]
-    const reply = await this.#send(operation, key, async () => {
+    // The failure of a request for many locks is not about the first of them.
+    const named = keys.length > 5 ? undefined : key
+    const reply = await this.#send(operation, named, async () => {
       try {
         return await this.#port.command('evalsha', [script.sha1, ...rest], { timeoutMs, key })
       } catch (error) {

@@ -15,6 +15,8 @@ import { join } from 'node:path'
 /** Bells of other processes that are kept open. */
 const OPEN_MAX = 128
 
+const MAKE_TRIES = 20
+
 const STROKE: Buffer = Buffer.from('.')
 
 /**
@@ -40,9 +42,8 @@ export class Bells {
   /** Hangs up the bell of this process. */
   hang(name: string, onRing: () => void): void {
     this.takeDown()
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     const path = join(this.#folder, name)
-    const bell = openSync(path, 'wx', 0o600)
+    const bell = this.#make(path)
     // Written once now, so that ringing needs no space on the disk.
     writeSync(bell, STROKE, 0, 1, 0)
     this.#own = name
@@ -102,12 +103,26 @@ export class Bells {
   }
 
   close(): void {
+    const hung = this.#own !== undefined
     this.takeDown()
     for (const name of this.#open.keys()) this.#forget(name)
+    if (!hung) return
     try {
       rmdirSync(this.#folder)
     } catch {
       // Others still have theirs in it.
+    }
+  }
+
+  #make(path: string): number {
+    for (let tries = 1; ; tries++) {
+      try {
+        mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+        return openSync(path, 'wx', 0o600)
+      } catch (error) {
+        // Whoever took the last bell down has removed the folder in this very moment.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === MAKE_TRIES) throw error
+      }
     }
   }
 

@@ -320,9 +320,10 @@ export class Database {
     if (isBusy(error)) return this.#tryAgain(error)
     this.#tries = 0
     this.#queue.splice(0, batch.length)
-    const outcome = stage === 'commit' ? 'unknown' : 'none'
+    const intact = leavesFileIntact(error)
+    const outcome = stage === 'commit' && !intact ? 'unknown' : 'none'
     // Whatever is wrong with the file, the next call finds out anew.
-    if (!leavesFileIntact(error)) this.#leave()
+    if (!intact) this.#leave()
     for (const job of batch) job.reject(engineError(job, this.#parts.path, error, outcome))
     if (this.#queue.length > 0) this.#schedule()
   }

@@ -32,6 +32,8 @@ export interface SqliteSettings {
   readonly commandTimeoutMs: number
   /** How long the last fence of a lock is kept after its last use. */
   readonly fenceTtlMs: number
+  /** For tests: other versions of the file. */
+  readonly migrations?: readonly string[]
 }
 
 const GUARANTEES: Guarantees = {
@@ -229,7 +231,7 @@ function heldUntil(grant: { fence: number; leftUs: number }, sentAt: number): He
   return { state: 'held', fence: grant.fence, deadline: sentAt + grant.leftUs / 1000 }
 }
 
-/** The next names after the cursor, in order; those whose leases turn out to be over are left out. */
+/** The next names after the cursor, without those whose leases turn out to be over. */
 function listLocks(transaction: Transaction, query: ListQuery): LockPage {
   const limit = Math.min(query.limit, PAGE_MAX)
   const prefix = encode(query.prefix)

@@ -40,7 +40,7 @@ export function isBusy(error: unknown): boolean {
   return code === CODE.busy || code === CODE.locked
 }
 
-/** The connection is as good as before, once the cause is mended. */
+/** Nothing was written, and the connection is as good as before once the cause is mended. */
 export function leavesFileIntact(error: unknown): boolean {
   const code = resultCode(error)
   return code === CODE.readonly || code === CODE.full

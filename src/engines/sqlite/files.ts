@@ -102,8 +102,14 @@ const NETWORK_MAGIC: Readonly<Record<number, string>> = {
   0x7461636f: 'ocfs2',
 }
 
-const NETWORK_NAME =
-  /^(nfs\d?|cifs|smb\d?|smbfs|9p|afs|coda|ceph|lustre|gpfs|gfs2|ocfs2|virtiofs|vboxsf|vmhgfs|prl_fs|fuse\.(sshfs|rclone|s3fs|gcsfuse|glusterfs|ceph.*|davfs2?|curlftpfs|vmhgfs-fuse|osxfs|grpcfuse|juicefs|mfs))$/
+const NETWORK_NAMES: ReadonlySet<string> = new Set(
+  (
+    'nfs nfs4 cifs smb smb2 smb3 smbfs 9p afs coda ceph lustre gpfs gfs2 ocfs2 virtiofs vboxsf ' +
+    'vmhgfs prl_fs fuse.sshfs fuse.rclone fuse.s3fs fuse.gcsfuse fuse.glusterfs fuse.ceph ' +
+    'fuse.ceph-fuse fuse.davfs fuse.davfs2 fuse.curlftpfs fuse.vmhgfs-fuse fuse.osxfs ' +
+    'fuse.grpcfuse fuse.juicefs fuse.mfs'
+  ).split(' '),
+)
 
 /** The type of the network file system a folder is on; `undefined` when it is on none. */
 export function networkType(
@@ -117,7 +123,7 @@ export function networkType(
     if (byMagic !== undefined) return byMagic
   }
   const type = mountType(folder, mounts)
-  return type !== undefined && NETWORK_NAME.test(type) ? type : undefined
+  return type !== undefined && NETWORK_NAMES.has(type) ? type : undefined
 }
 
 /** The last mount with the longest mount point above the folder is the one that counts. */

@@ -9,6 +9,7 @@ import type {
 } from '../../core/engine.ts'
 import { ShapeError } from '../../core/errors.ts'
 import type { Row } from './binding.ts'
+import { freeUs, type PlaceRow, readPlace } from './place-row.ts'
 import { decode, encode, NEVER_US } from './schema.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -23,24 +24,6 @@ export type Spot =
       readonly occupant?: Occupant
     }
   | { readonly state: 'absent'; readonly occupant?: Occupant }
-
-/** A place as its row says. */
-interface PlaceRow {
-  readonly identity: string
-  readonly held: boolean
-  readonly process: number
-  readonly permits: number
-  endsUs: number
-  readonly ticket: number
-  readonly joined: number
-  readonly fence: number
-  readonly grantedUs: number
-  readonly grantTtlUs: number
-  readonly minHoldUs: number
-  readonly lockDelayUs: number
-  /** As stored. */
-  readonly about: string
-}
 
 /** How often the front of a line looks whether the process of a holder still runs. */
 const DEATH_LOOK_MS = 500
@@ -415,28 +398,5 @@ export class Line {
   #expect(endsUs: number): void {
     this.#quietUs = Math.min(this.#quietUs, endsUs)
     this.#changed = true
-  }
-}
-
-/** When the permits of a holder that is never heard of again are free. */
-function freeUs(holder: PlaceRow): number {
-  return Math.max(holder.endsUs + holder.lockDelayUs, holder.grantedUs + holder.minHoldUs)
-}
-
-function readPlace(row: Row): PlaceRow {
-  return {
-    identity: row['identity'] as string,
-    held: row['held'] === 1,
-    process: row['process'] as number,
-    permits: row['permits'] as number,
-    endsUs: row['ends_us'] as number,
-    ticket: row['ticket'] as number,
-    joined: row['joined'] as number,
-    fence: row['fence'] as number,
-    grantedUs: row['granted_us'] as number,
-    grantTtlUs: row['grant_ttl_us'] as number,
-    minHoldUs: row['min_hold_us'] as number,
-    lockDelayUs: row['lock_delay_us'] as number,
-    about: row['about'] as string,
   }
 }

@@ -10,7 +10,7 @@ type Told = Held | Waiting
 interface Mailbox {
   news: Told | null
   readonly waits: Set<(news: Told) => void>
-  /** Whether the place was waiting when last heard of. If not, the box lasts as long as its waits. */
+  /** Whether the place was waiting when last seen. If not, the box lasts as long as its waits. */
   expected: boolean
 }
 

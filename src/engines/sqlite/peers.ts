@@ -30,6 +30,7 @@ export function ownMark(): ProcessMark {
 /** Whether a process has provably ended. When in doubt it lives. */
 export function hasEnded(mark: ProcessMark, own: ProcessMark): boolean {
   if (mark.namespace !== own.namespace || mark.namespace === 'unknown') return false
+  if (mark.pid === own.pid && mark.started === own.started) return false
   try {
     process.kill(mark.pid, 0)
   } catch (error) {

@@ -18,7 +18,7 @@ export interface News {
   } | null
 }
 
-/** One transaction: the statements, the moment at which all of it happens, and what it finds out. */
+/** One transaction: its statements, the moment at which all of it happens, what it finds out. */
 export interface Transaction {
   readonly sql: Statements
   /** This engine's row in `process`. */

@@ -1,0 +1,75 @@
+/**
+ * A process that uses the locks of one file as it is told: one JSON command per line, one answer
+ * each. Moments are nanoseconds of the monotonic clock, which all processes of a machine share.
+ */
+import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const { library, path } = JSON.parse(process.argv[2])
+const { createHoldfast } = await import(`${library}/index.js`)
+const { connectSqlite } = await import(`${library}/engines/sqlite/index.js`)
+
+const holdfast = createHoldfast({ engine: await connectSqlite(path) })
+const leases = new Map()
+const instant = () => Number(process.hrtime.bigint())
+const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
+
+/** One read-modify-write that loses an update when two do it at once. */
+function count(folder, lock, fence) {
+  const file = join(folder, lock)
+  const [before, seen] = readFileSync(file, 'utf8').split(' ').map(Number)
+  if (seen >= fence) throw new Error(`fence ${fence} came to ${lock} after ${seen}`)
+  writeFileSync(`${file}.${process.pid}`, `${before + 1} ${fence}`)
+  renameSync(`${file}.${process.pid}`, file)
+  return before + 1
+}
+
+const commands = {
+  async acquire({ lock, ...options }) {
+    const lease = await holdfast.mutex(lock).acquire(options)
+    leases.set(lock, lease)
+    return { at: instant(), fence: lease.fence }
+  },
+  async release({ lock }) {
+    return await leases.get(lock).release()
+  },
+  async cpu() {
+    return process.cpuUsage()
+  },
+  /** Takes locks at random and counts under each, until the time is over or it is killed. */
+  async storm({ folder, locks, forMs, random: start }) {
+    let state = start
+    const random = () => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0
+      return state / 2 ** 32
+    }
+    const journal = join(folder, `journal-${process.pid}`)
+    const end = performance.now() + forMs
+    while (performance.now() < end) {
+      const lock = `lock-${Math.floor(random() * locks)}`
+      const lease = await holdfast.mutex(lock).acquire()
+      const { fence } = lease
+      appendFileSync(journal, `start ${lock} ${fence} ${instant()}\n`)
+      if (random() < 0.5) await new Promise((resolve) => setTimeout(resolve, random() * 4))
+      const value = count(folder, lock, fence)
+      appendFileSync(journal, `done ${lock} ${fence} ${instant()} ${value}\n`)
+      await lease.release()
+    }
+  },
+  async close() {
+    await holdfast.close()
+    input.close()
+  },
+}
+
+const input = createInterface({ input: process.stdin })
+input.on('line', async (line) => {
+  const { id, command, ...rest } = JSON.parse(line)
+  try {
+    say({ id, value: (await commands[command](rest)) ?? null })
+  } catch (error) {
+    say({ id, error: { name: error.name, code: error.code, message: error.message } })
+  }
+})
+say({ id: 0, value: null })
