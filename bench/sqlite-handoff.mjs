@@ -1,6 +1,6 @@
 /**
  * How fast a lock in a file goes from process to process, next to the least that could do it.
- * `node bench/sqlite-handoff.mjs [processes] [ms] [folder of the built library]`
+ * `node bench/sqlite-handoff.mjs [processes] [ms] [warm-up ms] [folder of the built library]`
  */
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const [processes = '8', ms = '3000', library] = process.argv.slice(2)
+const [processes = '8', ms = '2000', warmMs = '3000', library] = process.argv.slice(2)
 const count = Number(processes)
 const built = library ?? fileURLToPath(new URL('../dist', import.meta.url))
 const worker = fileURLToPath(new URL('sqlite-handoff-worker.mjs', import.meta.url))
@@ -36,6 +36,7 @@ async function run(mode) {
           index,
           processes: count,
           forMs: Number(ms),
+          warmMs: Number(warmMs),
           startAt,
         }
         const child = fork(worker, [JSON.stringify(job)])

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { place } from 'holdfast/testing'
 import type { Shape } from '../../src/core/engine.ts'
 import { EngineError, ShapeError } from '../../src/core/errors.ts'
 import { type Actor, picture, type Reference } from './reference.ts'
@@ -80,6 +81,10 @@ export async function release(
 /** Looks at a lock on both sides, and compares. */
 export async function inspect(reference: Reference, system: System, lock: number): Promise<void> {
   const expected = reference.inspect(lock)
+  // Engines may inspect without granting what has become free; who leaves from nowhere grants it.
+  if (expected !== null) {
+    await system.engines[0]?.release(place(system.nameOf(lock), { shape: expected.shape }))
+  }
   const state = await system.engines[0]?.inspect(system.nameOf(lock))
   if (system.blurred) return
   if (expected === null || !state) {

@@ -51,21 +51,25 @@ async function simulatedWorld(path: string, clock: SimulatedClock): Promise<Worl
   }
 }
 
-it('agrees with the line on random histories', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-model-'))
-  // One file for all histories, and one time: names are what keeps them apart.
-  const clock = new SimulatedClock(1_000)
-  try {
-    const report = await engineModel({
-      name: 'sqlite',
-      start: () => simulatedWorld(join(folder, 'locks.db'), clock),
-      kinds: ['mutex', 'semaphore', 'read-write', 'election'],
-      runs,
-      file: 'test/model/sqlite.test.ts',
-    })
-    expect(report.blurred).toBe(0)
-    expect(report.steps).toBeGreaterThan(runs * 5)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}, 60_000 + runs * 500)
+it(
+  'agrees with the line on random histories',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-model-'))
+    // One file for all histories, and one time: names are what keeps them apart.
+    const clock = new SimulatedClock(1_000)
+    try {
+      const report = await engineModel({
+        name: 'sqlite',
+        start: () => simulatedWorld(join(folder, 'locks.db'), clock),
+        kinds: ['mutex', 'semaphore', 'read-write', 'election'],
+        runs,
+        file: 'test/model/sqlite.test.ts',
+      })
+      expect(report.blurred).toBe(0)
+      expect(report.steps).toBeGreaterThan(runs * 5)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
+  60_000 + runs * 500,
+)

@@ -44,7 +44,7 @@ const BATCH = 32
 const TURNS = 16
 
 /** Tries at once before the pauses between two tries begin to grow. */
-const QUICK_TRIES = 3
+const QUICK_TRIES = 12
 const LONGEST_PAUSE_MS = 8
 
 /** How often the holders of one lock are asked whether they still run. */
@@ -205,6 +205,7 @@ export class Database {
 
   /** Opens the file where it is not open, and begins. */
   #enter(): void {
+    // Every time: a grant in a file that nobody else sees any more excludes nobody.
     if (this.#session?.isCurrent() === false) this.#leave()
     if (this.#session === undefined) {
       const established = this.#established

@@ -11,7 +11,7 @@ export interface ProcessMark {
 }
 
 /** Whoever was alive this short a while ago is not asked for again. */
-const FRESH_US = 50_000
+const FRESH_US = 250_000
 
 /** The mark of this process. */
 export function ownMark(): ProcessMark {

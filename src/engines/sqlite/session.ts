@@ -89,14 +89,15 @@ export function openSession(parts: SessionParts): Session {
 }
 
 function setUp(connection: Connection, path: string): void {
-  connection.exec('PRAGMA busy_timeout = 0')
+  // Rows are short, and a commit writes whole pages. Only a new file takes it.
+  connection.exec('PRAGMA busy_timeout = 0; PRAGMA page_size = 1024')
   const mode = pragma(connection, 'journal_mode = WAL')
   if (mode !== 'wal') {
     throw fileError('connect', `${JSON.stringify(path)} takes no write-ahead log (${mode})`)
   }
   // A crash of the machine may take the last commits along, and takes every holder along too:
   // the file stays sound, and fences grow past what was lost because they follow the calendar.
-  connection.exec('PRAGMA synchronous = NORMAL')
+  connection.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000')
 }
 
 /** Brings the file to the last version; refuses one that is newer or not ours. */
