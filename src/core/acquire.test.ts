@@ -2,6 +2,8 @@ import { EngineError } from 'holdfast'
 import { describe, expect, it } from 'vitest'
 import { rig, watch } from '../../test/support/rig.ts'
 
+const MUTEX = { shape: { kind: 'mutex', capacity: 1 }, permits: 1, minHoldMs: 0 }
+
 describe('tryAcquire', () => {
   it('resolves to null when the lock is taken, and leaves nothing', async () => {
     const { process, store } = rig()
@@ -231,5 +233,50 @@ describe('acquire', () => {
     const waiter = watch(holdfast.mutex('m').acquire({ ttlMs: 100 }))
     await clock.advance(1000)
     expect(waiter.value?.held).toBe(true)
+  })
+
+  it('keeps a lease that was granted while a request to come back was under way', async () => {
+    for (let releaseMs = 20; releaseMs <= 800; releaseMs += 20) {
+      const { clock, process } = rig(releaseMs)
+      const plan = [{ fromMs: 100, operations: ['acquire'] as const, delayMs: 400 }]
+      const waiting = process({ plan })
+      const rival = process()
+      const holder = await rival.holdfast.mutex('m').acquire()
+      const lease = watch(waiting.holdfast.mutex('m').acquire({ ttlMs: 9000 }))
+      await clock.advance(100)
+      // The line loses the place; the next look asks for it again, slowly.
+      const identity = (await rival.holdfast.inspect('m'))?.waiters[0]?.identity
+      await rival.engine.release({ name: 'm', identity, ...MUTEX } as never)
+      await clock.advance(releaseMs)
+      await holder.release()
+      await clock.advance(2000)
+      expect(lease.value?.held).toBe(true)
+      expect((await rival.holdfast.inspect('m'))?.holders[0]?.identity).toBe(identity)
+    }
+  })
+
+  it('grants a lease with a ttl of weeks at its push', async () => {
+    const { clock, process } = rig()
+    const holder = await process().holdfast.mutex('m').acquire()
+    const plan = [{ fromMs: 60_000, operations: ['renew'] as const, refuse: 1 }]
+    const lease = watch(process({ plan }).holdfast.mutex('m').acquire({ ttlMs: 2_000_000_000 }))
+    await clock.advance(60_000)
+    await holder.release()
+    await clock.advance(10)
+    expect(lease.value?.held).toBe(true)
+  })
+
+  it('looks again when the push of a grant came too late, however long it had waited', async () => {
+    const { clock, process } = rig()
+    const holder = await process().holdfast.mutex('m').acquire()
+    const plan = [
+      { operations: ['push'] as const, delayMs: 3000 },
+      { fromMs: 20_000, untilMs: 23_000, operations: ['renew'] as const, refuse: 1 },
+    ]
+    const lease = watch(process({ plan }).holdfast.mutex('m').acquire({ ttlMs: 300 }))
+    await clock.advance(20_000)
+    await holder.release()
+    await clock.advance(5000)
+    expect(lease.value?.held).toBe(true)
   })
 })

@@ -1,3 +1,4 @@
+import { onAbort } from './abort.ts'
 import type { Core } from './core.ts'
 import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
 import { AcquireTimeoutError, closedError, EngineError } from './errors.ts'
@@ -39,12 +40,16 @@ class Acquisition implements Tended {
   readonly #wait: boolean
   readonly deadline: number
   #settled = false
+  /** Stops listening to the caller's signal. */
+  #stopListening: (() => void) | undefined
   /** An acquire request is under way; its answer decides what there is to clean up. */
   #joining: Promise<void> | undefined
   /** A request may have run without an answer, so that the engine may know the place. */
   #doubtful = false
-  /** The last answer was a grant that was over when it came. */
-  #overdue = false
+  /** Since when answers are grants that were over when they came. */
+  #overdueSince: number | undefined
+  /** The lease was handed out. */
+  #won = false
   #listening: AbortController | undefined
   #seen: Waiting | undefined
   #occupant: Occupant | undefined
@@ -71,8 +76,9 @@ class Acquisition implements Tended {
   }
 
   start(): void {
+    const { signal } = this.#request
     this.#core.renewal.tend(this)
-    this.#request.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#stopListening = signal && onAbort(signal, () => this.#fail(signal.reason as Error))
     this.#join()
   }
 
@@ -83,14 +89,15 @@ class Acquisition implements Tended {
     this.#failures = 0
     switch (standing.state) {
       case 'held':
-        return this.#granted(standing)
+        return this.#granted(standing, this.place.ttlMs)
       case 'waiting':
         return this.#waits(standing)
       case 'absent':
         this.#occupant = standing.occupant ?? this.#occupant
         // A look at a grant that came too late says nothing about who holds the lock.
-        if (!this.#wait && !this.#overdue) return this.#settle(() => this.#resolve(standing))
-        this.#overdue = false
+        if (!this.#wait && this.#overdueSince === undefined) {
+          return this.#settle(() => this.#resolve(standing))
+        }
         // The line lost the place; the ticket brings it back where it stood.
         return this.#join()
       default:
@@ -118,8 +125,6 @@ class Acquisition implements Tended {
     await this.#joining
   }
 
-  readonly #onAbort = (): void => this.#fail(this.#request.signal?.reason as Error)
-
   #join(): void {
     this.#joining ??= this.#enter()
   }
@@ -137,12 +142,17 @@ class Acquisition implements Tended {
       const standing = await core.reach(() => this.#ask(claim), this.deadline)
       this.#joining = undefined
       if (!this.#settled) this.stands(standing)
-      else if (standing.state !== 'absent') core.abandon(this.place)
+      else if (standing.state !== 'absent') this.#giveBack()
     } catch (error) {
       this.#joining = undefined
-      if (this.#settled && this.#doubtful) core.abandon(this.place)
+      if (this.#settled && this.#doubtful) this.#giveBack()
       this.#fail(this.#inAll(error as Error))
     }
+  }
+
+  /** Leaves the place, unless the grant came by another way and a lease stands on it. */
+  #giveBack(): void {
+    if (!this.#won) this.#core.abandon(this.place)
   }
 
   /** What is known of all requests: where the last one did not run, one before it may have. */
@@ -166,18 +176,19 @@ class Acquisition implements Tended {
     }
   }
 
-  #granted(held: Held): void {
+  #granted(held: Held, lifeMs: number): void {
     const core = this.#core
-    if (trustedUntil(held, this.place) <= core.clock.now()) {
+    const until = trustedUntil(held, lifeMs)
+    const now = core.clock.now()
+    if (until <= now) {
       // The answer was slower than the lease is long. A renewal says whether it can still be had.
-      if (core.clock.now() < this.#startedAt + core.requestTimeoutMs) {
-        this.#overdue = true
-        return core.renewal.schedule(this, 0)
-      }
+      this.#overdueSince ??= now
+      if (now < this.#overdueSince + core.requestTimeoutMs) return core.renewal.schedule(this, 0)
       return this.#fail(this.#silence('answers take longer than the lease (ttlMs) lasts'))
     }
+    this.#won = true
     this.#settle(() => {
-      const lease = new Lease(core, this.place, held, this.#request.renew)
+      const lease = new Lease(core, this.place, held.fence, until, this.#request.renew)
       const waitedMs = core.clock.now() - this.#startedAt
       core.events.emit('granted', { lease, waitedMs })
       this.#resolve(lease)
@@ -186,6 +197,7 @@ class Acquisition implements Tended {
 
   #waits(waiting: Waiting): void {
     const { events, renewal } = this.#core
+    this.#overdueSince = undefined
     const moved = this.#seen?.ahead !== waiting.ahead
     this.#seen = waiting
     // Whoever was seen before the line moved has left, and not every look says who came.
@@ -213,7 +225,7 @@ class Acquisition implements Tended {
       while (!this.#settled) {
         const news = await engine.wait(this.place, signal)
         if (this.#settled) return
-        if (news.state === 'held') this.stands(news)
+        if (news.state === 'held') this.#granted(news, this.place.grantTtlMs)
         else renewal.schedule(this, 0)
       }
     } catch {
@@ -239,13 +251,14 @@ class Acquisition implements Tended {
     this.#settle(() => this.#reject(reason))
     // A request under way cleans up after itself, once its answer says what there is.
     const mayBeKnown = this.#answered || this.#doubtful
-    if (mayBeKnown && this.#joining === undefined) this.#core.abandon(this.place)
+    if (this.#joining !== undefined) this.#core.owe(this.#joining)
+    else if (mayBeKnown) this.#core.abandon(this.place)
   }
 
   #settle(answer: () => void): void {
     this.#settled = true
     this.#core.renewal.stop(this)
-    this.#request.signal?.removeEventListener('abort', this.#onAbort)
+    this.#stopListening?.()
     answer()
     this.#listening?.abort()
   }

@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts'
+
 /** A timer that has been set. */
 export interface Timer {
   /** Stops the timer. Calling it again, or after it fired, does nothing. */
@@ -36,14 +38,15 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
       reject(signal.reason as Error)
       return
     }
-    const onAbort = () => {
-      timer.cancel()
-      reject(signal?.reason as Error)
-    }
     const timer = clock.setTimer(() => {
-      signal?.removeEventListener('abort', onAbort)
+      stop?.()
       resolve()
     }, ms)
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const stop =
+      signal &&
+      onAbort(signal, () => {
+        timer.cancel()
+        reject(signal.reason as Error)
+      })
   })
 }

@@ -34,7 +34,7 @@ export class Core {
   closed = false
   readonly #host: string
   readonly #pid: number
-  readonly #abandoned = new Set<Promise<void>>()
+  readonly #owed = new Set<Promise<void>>()
   readonly #ending = new AbortController()
 
   constructor(parts: CoreParts) {
@@ -75,10 +75,20 @@ export class Core {
     }
   }
 
-  /** Repeats an engine call for up to `requestTimeoutMs`, or until the earlier moment `by`. */
+  /**
+   * Repeats an engine call for up to `requestTimeoutMs`, or until the earlier moment `by`. Rejects
+   * with `HOLDFAST_CLOSED` when the Holdfast ends between two tries.
+   */
   reach<T>(call: () => Promise<T>, by: number = Number.POSITIVE_INFINITY): Promise<T> {
-    const until = Math.min(by, this.clock.now() + this.requestTimeoutMs)
-    return persist(call, { clock: this.clock, random: this.random, until: () => until })
+    const { clock, random } = this
+    const until = Math.min(by, clock.now() + this.requestTimeoutMs)
+    return persist(call, { clock, random, until: () => until, signal: this.#ending.signal })
+  }
+
+  /** Makes `close` wait for work of a caller that was already answered. It must not reject. */
+  owe(work: Promise<void>): void {
+    const owed = work.finally(() => this.#owed.delete(owed))
+    this.#owed.add(owed)
   }
 
   /**
@@ -95,24 +105,24 @@ export class Core {
       until: () => until,
       signal: this.#ending.signal,
     })
-      .then(
+    this.owe(
+      leaving.then(
         () => undefined,
         (error: unknown) => {
           if (!this.#ending.signal.aborted) this.events.emit('error', { name: place.name, error })
         },
-      )
-      .finally(() => this.#abandoned.delete(leaving))
-    this.#abandoned.add(leaving)
+      ),
+    )
   }
 
-  /** Resolves when every abandoned place was given back. */
-  async settleAbandoned(): Promise<void> {
-    while (this.#abandoned.size > 0) await Promise.all(this.#abandoned)
+  /** Resolves when nothing is owed any more. */
+  async settleOwed(): Promise<void> {
+    while (this.#owed.size > 0) await Promise.all(this.#owed)
   }
 
   /** Stops every timer and background call. */
   end(): void {
     this.renewal.close()
-    this.#ending.abort()
+    this.#ending.abort(closedError())
   }
 }

@@ -56,10 +56,11 @@ export class AcquireTimeoutError extends HoldfastError {
 }
 
 /**
- * Why a lease is gone: `expired` without a confirmed renewal, `refused` because the engine no
- * longer knows it, or `short` when less time is left than `assertHeld` asked for.
+ * Why a lease is gone: `expired` without a confirmed renewal, `refused` because the engine no longer
+ * knows it, `released` by its own holder, or `short` when less time is left than `assertHeld` asked
+ * for.
  */
-export type LossReason = 'expired' | 'refused' | 'short'
+export type LossReason = 'expired' | 'refused' | 'short' | 'released'
 
 /** Work ran, or was about to run, without its lease. It is also the reason of `lease.signal`. */
 export class LeaseLostError extends HoldfastError {
@@ -72,6 +73,7 @@ export class LeaseLostError extends HoldfastError {
       expired: 'ended before a renewal was confirmed',
       refused: 'was released, taken over or deleted by somebody else',
       short: 'has less time left than asked for',
+      released: 'was released before',
     }[reason]
     super(
       'HOLDFAST_LEASE_LOST',

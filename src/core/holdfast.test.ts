@@ -145,3 +145,34 @@ describe('close', () => {
     expect(store.size.locks).toBe(0)
   })
 })
+
+describe('a close right after', () => {
+  it.each(['abort', 'timeout'] as const)('an %s gives back what was asked for', async (cause) => {
+    for (let closeMs = 1; closeMs < 200; closeMs += 10) {
+      const { clock, process, store } = rig(closeMs)
+      const { holdfast } = process({ plan: [{ operations: ['acquire'], delayMs: 100 }] })
+      const controller = new AbortController()
+      const options = cause === 'abort' ? { signal: controller.signal } : { timeoutMs: closeMs }
+      const call = watch(holdfast.mutex('m').acquire({ ttlMs: 60_000, ...options }))
+      await clock.advance(closeMs)
+      controller.abort()
+      const closed = watch(holdfast.close())
+      await clock.advance(1000)
+      expect(call.settled).toBe(true)
+      expect(closed.settled).toBe(true)
+      expect(store.size.locks).toBe(0)
+    }
+  })
+
+  it('a call without an answer settles the call', async () => {
+    const { clock, process } = rig()
+    const { holdfast } = process({ plan: [{ loseRequest: 1, patienceMs: 100 }] })
+    const state = watch(holdfast.inspect('m'))
+    await clock.advance(50)
+    const closed = watch(holdfast.close())
+    await clock.advance(10)
+    expect(closed.settled).toBe(true)
+    await clock.advance(100)
+    expect(state.error).toMatchObject({ code: 'HOLDFAST_CLOSED' })
+  })
+})

@@ -127,7 +127,7 @@ export class Holdfast implements AsyncDisposable {
     const core = this.#core
     core.closed = true
     const left = Promise.all(core.renewal.tended.map((tended) => tended.shutdown())).then(() =>
-      core.settleAbandoned(),
+      core.settleOwed(),
     )
     const patience = new AbortController()
     const patient = sleep(core.clock, core.requestTimeoutMs, patience.signal)

@@ -28,9 +28,12 @@ const SLACK = 1 / 6
  */
 export type LeaseState = 'held' | 'jeopardy' | 'lost' | 'released'
 
-/** The latest moment up to which a holder may trust a lease that the engine confirmed. */
-export function trustedUntil(held: Held, place: Place): number {
-  return held.deadline - (place.ttlMs * DRIFT + ROUNDING_MS)
+/**
+ * The latest moment up to which a holder may trust a lease that the engine granted or confirmed for
+ * `lifeMs`.
+ */
+export function trustedUntil(held: Held, lifeMs: number): number {
+  return held.deadline - (lifeMs * DRIFT + ROUNDING_MS)
 }
 
 /**
@@ -50,11 +53,11 @@ export class Lease implements AsyncDisposable {
   readonly #tending: LeaseTending
 
   /** @internal */
-  constructor(core: Core, place: Place, held: Held, renew: boolean) {
+  constructor(core: Core, place: Place, fence: number, until: number, renew: boolean) {
     this.name = place.name
-    this.fence = held.fence
+    this.fence = fence
     this.identity = place.identity
-    this.#tending = new LeaseTending(core, place, held, renew, this)
+    this.#tending = new LeaseTending(core, place, until, renew, this)
   }
 
   /**
@@ -135,13 +138,13 @@ class LeaseTending implements Tended {
   #controller: AbortController | undefined
   #releasing: Promise<boolean> | undefined
 
-  constructor(core: Core, place: Place, held: Held, renews: boolean, lease: Lease) {
+  constructor(core: Core, place: Place, until: number, renews: boolean, lease: Lease) {
     this.#core = core
     this.place = place
     this.#lease = lease
     this.#renews = renews
     this.#grantedAt = core.clock.now()
-    this.#until = trustedUntil(held, place)
+    this.#until = until
     core.renewal.tend(this)
     this.#scheduleNext()
   }
@@ -173,7 +176,8 @@ class LeaseTending implements Tended {
   assertHeld(minMs: number): void {
     const left = this.remainingMs
     if (left > 0 && left >= minMs) return
-    throw this.#loss ?? this.#lossError(left > 0 ? 'short' : 'expired')
+    const ended = this.#state === 'released' ? 'released' : 'expired'
+    throw this.#loss ?? this.#lossError(left > 0 ? 'short' : ended)
   }
 
   stands(standing: Standing | Unknown): void {
@@ -265,7 +269,7 @@ class LeaseTending implements Tended {
 
   #confirm(held: Held): void {
     // Replies may come out of order; each is true of its own moment, so the latest moment counts.
-    this.#until = Math.max(this.#until, trustedUntil(held, this.place))
+    this.#until = Math.max(this.#until, trustedUntil(held, this.place.ttlMs))
     if (this.#until <= this.#core.clock.now()) return this.#lose('expired')
     this.#failures = 0
     this.#lastFailure = undefined

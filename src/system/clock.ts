@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { uptime } from 'node:os'
 import type { Clock, Random, Timer } from '../core/clock.ts'
 
 /** The clocks of a machine, each in milliseconds from a zero of its own. */
@@ -8,74 +7,44 @@ export interface ClockSources {
   readonly monotonic: () => number
   /** The calendar: anybody may set it. */
   readonly wall: () => number
-  /**
-   * Counts suspended time and is never set, at a resolution of 10 ms or better. `null` where there
-   * is none; may throw where it cannot be read.
-   */
-  readonly boot: (() => number) | null
 }
 
 /** The largest delay that setTimeout takes; it fires a longer one at once. */
 const TIMEOUT_MAX_MS = 2_147_483_647
 
-/** How far wall and monotonic clock may drift apart before somebody asks why. */
+/** How far wall and monotonic clock may drift apart before it counts. */
 const SUSPICIOUS_MS = 50
-
-/** Twice the resolution of the boot clock: what two readings of it may be wrong by. */
-const BOOT_NOISE_MS = 20
 
 /**
  * A clock that counts the time a machine was suspended.
  *
- * The monotonic clock stands still in a suspend, the wall clock does not; but the wall clock also
- * jumps when it is set. A boot clock tells the two apart. Without one, a jump ahead counts as time
- * that went by, because a lease that is given up early harms nobody.
+ * The monotonic clock stands still in a suspend; so does every other clock of a machine that a
+ * hypervisor paused, but for the wall clock, which is corrected afterwards. A wall clock that jumps
+ * ahead therefore counts as time that went by. That is wrong where somebody only set it, and then a
+ * lease is given up early, which harms nobody. One that is set back changes nothing.
  */
-export function createClock(sources: ClockSources): Clock {
-  const { monotonic, wall } = sources
-  const boot = () => {
-    try {
-      return sources.boot?.() ?? null
-    } catch {
-      return null
-    }
-  }
+export function createClock({ monotonic, wall }: ClockSources): Clock {
   let suspendedMs = 0
-  /** How far wall and boot clock are ahead of the monotonic clock. */
-  let wallLeadMs = wall() - monotonic()
-  let bootLeadMs = leadOf(boot(), monotonic())
-
-  const explain = (jumpMs: number, monotonicMs: number) => {
-    const before = bootLeadMs
-    bootLeadMs = leadOf(boot(), monotonicMs)
-    wallLeadMs += jumpMs
-    if (before === null || bootLeadMs === null) {
-      suspendedMs += Math.max(0, jumpMs)
-    } else if (bootLeadMs - before > BOOT_NOISE_MS) {
-      suspendedMs += bootLeadMs - before
-    }
-  }
+  /** How far the wall clock is ahead of the monotonic clock. */
+  let leadMs = wall() - monotonic()
 
   const now = () => {
     const monotonicMs = monotonic()
-    const jumpMs = wall() - monotonicMs - wallLeadMs
-    if (jumpMs > SUSPICIOUS_MS || jumpMs < -SUSPICIOUS_MS) explain(jumpMs, monotonicMs)
+    const jumpMs = wall() - monotonicMs - leadMs
+    if (jumpMs > SUSPICIOUS_MS || jumpMs < -SUSPICIOUS_MS) {
+      leadMs += jumpMs
+      suspendedMs += Math.max(0, jumpMs)
+    }
     return monotonicMs + suspendedMs
   }
 
   return { now, setTimer: (action, delayMs) => startTimer(now, action, delayMs) }
 }
 
-function leadOf(bootMs: number | null, monotonicMs: number): number | null {
-  return bootMs === null ? null : bootMs - monotonicMs
-}
-
 /** The clock of this machine. */
 export const systemClock: Clock = createClock({
   monotonic: () => performance.now(),
   wall: () => Date.now(),
-  // Elsewhere the time since boot is computed from the wall clock, or stands still like the other.
-  boot: process.platform === 'linux' ? () => uptime() * 1000 : null,
 })
 
 /** Microseconds since 1970 by the wall clock. */

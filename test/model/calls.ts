@@ -1,7 +1,9 @@
 import { strict as assert } from 'node:assert'
 import { place } from 'holdfast/testing'
+import { sleep } from '../../src/core/clock.ts'
 import type { Shape } from '../../src/core/engine.ts'
 import { EngineError, ShapeError } from '../../src/core/errors.ts'
+import { systemClock } from '../../src/system/clock.ts'
 import { type Actor, picture, type Reference } from './reference.ts'
 import type { System } from './system.ts'
 
@@ -114,7 +116,19 @@ async function inManner<E, A>(
   } catch (error) {
     if (!(manner === 'lost' && error instanceof EngineError)) throw error
   }
-  return [expect(), await call()]
+  return [expect(), await answered(call)]
+}
+
+/** Repeats a call over a connection that is being made anew, as core does. */
+async function answered<A>(call: () => Promise<A>): Promise<A> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof EngineError) || !error.transient || tries === 20) throw error
+      await sleep(systemClock, 5 * tries)
+    }
+  }
 }
 
 function asMismatch(error: unknown): Shape {

@@ -44,7 +44,7 @@ describe('types', () => {
     holdfast.on('lose', () => undefined)
     holdfast.on('lost', ({ lease, error }) => {
       expectTypeOf(lease).toEqualTypeOf<Lease>()
-      expectTypeOf(error.reason).toEqualTypeOf<'expired' | 'refused' | 'short'>()
+      expectTypeOf(error.reason).toEqualTypeOf<'expired' | 'refused' | 'short' | 'released'>()
     })
     expectTypeOf(connect('memory:')).toEqualTypeOf<Promise<Holdfast>>()
   })

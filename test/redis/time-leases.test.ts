@@ -80,8 +80,8 @@ describe('a wall clock that is wrong', () => {
     const right = await holdfast(options)
     const first = await wrong.call<Grant>('acquire', { lock: 'm' })
     expect(await leftOnServer()).toBeLessThanOrEqual(1200)
-    // It is kept for longer than its ttl, also when the clock is set while it is held.
-    await wrong.call('setWall', { offsetMs: -wallOffsetMs })
+    // It is kept for longer than its ttl, also when the clock is set back while it is held.
+    await wrong.call('setWall', { offsetMs: wallOffsetMs - HOUR_MS })
     const start = performance.now()
     let least = 1200
     await until(
@@ -106,6 +106,17 @@ describe('a wall clock that is wrong', () => {
     const { held, remainingMs } = await wrong.call<Look>('look', { as: 'm' })
     expect(held).toBe(true)
     expect(remainingMs).toBeLessThanOrEqual(1200)
+  })
+
+  it('set ahead while a lease is held ends the lease early, not late', async () => {
+    const own = await worker({ options: { ttlMs: 1200 }, wallOffsetMs: 0 })
+    await own.call<Grant>('acquire', { lock: 'm' })
+    await own.call('setWall', { offsetMs: HOUR_MS })
+    expect(await own.call<Look>('look', { as: 'm' })).toMatchObject({ held: false })
+    // What was a pause as far as anybody can tell is followed by a lease as good as any.
+    const next = await own.call<Grant>('acquire', { lock: 'n' })
+    expect(next.fence).toBeGreaterThan(0)
+    expect(await own.call<Look>('look', { as: 'n' })).toMatchObject({ held: true })
   })
 })
 
@@ -166,7 +177,6 @@ describe('a holder that stands still', () => {
     const clock = createClock({
       monotonic: () => performance.now() - frozenMs,
       wall: () => Date.now(),
-      boot: () => performance.now(),
     })
     const engine = await connectRedis(server.url, { clock })
     const own = createHoldfast({ engine, clock })

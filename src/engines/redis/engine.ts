@@ -6,7 +6,6 @@ import type {
   ListQuery,
   LockPage,
   LockState,
-  Occupant,
   Place,
   Shape,
   Standing,
@@ -18,6 +17,7 @@ import { type LockKeys, lockKeys } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
+import { lockState, number, occupant, text } from './replies.ts'
 import type { Script } from './script.ts'
 import * as scripts from './scripts.generated.ts'
 import { ServerTime } from './server-time.ts'
@@ -25,9 +25,8 @@ import { ServerTime } from './server-time.ts'
 /** Most waiters that `inspect` shows. */
 const SHOWN_WAITERS = 100
 
-/** Read in a reply where a number is due. */
-const number = (reply: Reply | undefined): number => Number(reply)
-const text = (reply: Reply | undefined): string => String(reply ?? '')
+/** Less than this says nothing about a server. */
+const LEAST_PATIENCE_MS = 25
 
 /** How the engine is set up, every gap filled. */
 export interface RedisSettings {
@@ -61,7 +60,7 @@ export class RedisEngine implements Engine {
   readonly #news: News
   #subscription: { close(): Promise<void> } | undefined
   #listening = false
-  readonly #awaitingReady: (() => void)[] = []
+  readonly #awaitingReady = new Set<() => void>()
   #closing: Promise<void> | undefined
 
   constructor(port: RedisPort, settings: RedisSettings) {
@@ -88,7 +87,6 @@ export class RedisEngine implements Engine {
 
   async acquire(claim: Claim): Promise<Standing> {
     this.#refuseOtherKinds(claim)
-    if (!this.#serverTime.known) await this.#learnTime('acquire', this.#keys(claim.name).lock)
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)
@@ -112,6 +110,7 @@ export class RedisEngine implements Engine {
     const { commandTimeoutMs, fenceTtlMs, channel, clock } = this.#settings
     const keys = this.#keys(claim.name)
     for (let resynced = false; ; resynced = true) {
+      if (!this.#serverTime.known) await this.#learnTime('acquire', keys.lock)
       const sentAt = clock.now()
       const reply = await this.#run('acquire', scripts.acquire, keysOf(keys), [
         claim.identity,
@@ -175,16 +174,23 @@ export class RedisEngine implements Engine {
       args.push(identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs)
     }
     const sentAt = this.#settings.clock.now()
-    const [nowUs, ...replies] = await this.#run('renew', scripts.renew, keys, args)
+    const [nowUs, ...replies] = await this.#run(
+      'renew',
+      scripts.renew,
+      keys,
+      args,
+      patience(places),
+    )
     this.#serverTime.told(sentAt, number(nowUs))
     return places.map((place, index) => {
       const reply = (replies[index] ?? []) as readonly Reply[]
-      if (reply[0] !== 'waiting') this.#news.forget(place.identity)
+      // A place that the line lost comes back, and goes on listening.
+      if (reply[0] === 'held') this.#news.forget(place.identity)
       return this.#renewed(place, reply, sentAt)
     })
   }
 
-  #renewed(place: Place, reply: readonly Reply[], sentAt: number): Standing {
+  #renewed(place: Place, reply: readonly Reply[], sentAt: number): Standing | Unknown {
     switch (reply[0]) {
       case 'held':
         return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
@@ -199,6 +205,8 @@ export class RedisEngine implements Engine {
       }
       case 'absent':
         return { state: 'absent' }
+      case 'unknown':
+        return { state: 'unknown', error: this.#unserved(place.name, text(reply[1])) }
       default:
         throw this.#unreadable('renew', place.name, reply)
     }
@@ -224,21 +232,7 @@ export class RedisEngine implements Engine {
     const shape: Shape = { kind: 'mutex', capacity: 1 }
     if (reply[0] === 'free') return null
     if (reply[0] === 'occupied') throw this.#occupied(name, shape, reply[1])
-    const [, taken, holder, ours, leftMs, fence, heldMs, about, waiting, ...line] = reply
-    const held = {
-      identity: text(holder),
-      ours: ours === 1,
-      permits: 1,
-      about: text(about),
-      fence: number(fence),
-      ttlMs: number(leftMs) < 0 ? Number.POSITIVE_INFINITY : number(leftMs),
-      heldMs: Math.max(0, number(heldMs)),
-    }
-    const waiters = []
-    for (let at = 0; at < line.length; at += 2) {
-      waiters.push({ identity: text(line[at]), permits: 1, about: text(line[at + 1]) })
-    }
-    return { name, ...shape, holders: taken === 1 ? [held] : [], waiters, waiting: number(waiting) }
+    return lockState(name, reply)
   }
 
   async list(query: ListQuery): Promise<LockPage> {
@@ -255,7 +249,7 @@ export class RedisEngine implements Engine {
 
   async #close(): Promise<void> {
     this.#news.close()
-    for (const wake of this.#awaitingReady.splice(0)) wake()
+    this.#wakeListeners()
     await this.#subscription?.close()
     await this.#port.close()
   }
@@ -272,20 +266,26 @@ export class RedisEngine implements Engine {
       ready: () => {
         this.#listening = true
         this.#news.lookAll()
-        for (const wake of this.#awaitingReady.splice(0)) wake()
+        this.#wakeListeners()
       },
       broken: () => {
         this.#listening = false
       },
     })
     await new Promise<void>((resolve) => {
-      const timer = clock.setTimer(resolve, commandTimeoutMs)
-      this.#awaitingReady.push(() => {
+      const wake = () => {
         timer.cancel()
+        this.#awaitingReady.delete(wake)
         resolve()
-      })
+      }
+      const timer = clock.setTimer(wake, commandTimeoutMs)
+      this.#awaitingReady.add(wake)
     })
     return false
+  }
+
+  #wakeListeners(): void {
+    for (const wake of this.#awaitingReady) wake()
   }
 
   #keys(name: string): LockKeys {
@@ -297,8 +297,9 @@ export class RedisEngine implements Engine {
     script: Script,
     keys: readonly string[],
     args: readonly (string | number)[],
+    patienceMs: number = Number.POSITIVE_INFINITY,
   ): Promise<readonly Reply[]> {
-    const { commandTimeoutMs: timeoutMs } = this.#settings
+    const timeoutMs = Math.min(this.#settings.commandTimeoutMs, patienceMs)
     const [key = ''] = keys
     const rest = [keys.length, ...keys, ...args]
     // The failure of a request for many locks is not about the first of them.
@@ -343,6 +344,17 @@ export class RedisEngine implements Engine {
     return new ShapeError(name, wanted, null, ` (key ${JSON.stringify(key)}, a ${text(type)})`)
   }
 
+  #unserved(lock: string, problem: string): EngineError {
+    return new EngineError({
+      engine: this.name,
+      operation: 'renew',
+      outcome: 'unknown',
+      transient: true,
+      problem,
+      lock,
+    })
+  }
+
   #lateError(claim: Claim): EngineError {
     return new EngineError({
       engine: this.name,
@@ -366,18 +378,13 @@ export class RedisEngine implements Engine {
   }
 }
 
-function keysOf(keys: LockKeys): string[] {
-  return [keys.lock, keys.fence, keys.line, keys.alive, keys.places]
+/** How long a renewal may go unanswered and leave time for another before the first lease ends. */
+function patience(places: readonly Place[]): number {
+  let shortestMs = Number.POSITIVE_INFINITY
+  for (const { ttlMs, waitTtlMs } of places) shortestMs = Math.min(shortestMs, ttlMs, waitTtlMs)
+  return Math.max(LEAST_PATIENCE_MS, shortestMs / 3)
 }
 
-function occupant(
-  holder: Reply | undefined,
-  ours: Reply | undefined,
-  about: Reply | undefined,
-): { occupant?: Occupant } {
-  if (holder === '' || holder === undefined) return {}
-  const identity = text(holder)
-  // A mark in front says that the lock is kept after its lease, by nobody.
-  const kept = ours === 1 && identity.startsWith('~')
-  return { occupant: { identity: kept ? '' : identity, ours: ours === 1, about: text(about) } }
+function keysOf(keys: LockKeys): string[] {
+  return [keys.lock, keys.fence, keys.line, keys.alive, keys.places]
 }

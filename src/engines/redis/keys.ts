@@ -16,6 +16,12 @@ const SLOTS = 16_384
  */
 export function lockKeys(prefix: string, name: string, clientPrefix: string): LockKeys {
   const lock = prefix + name
+  if (isPartOfLock(lock)) {
+    throw new RangeError(
+      `name must not make the key ${JSON.stringify(lock)}: Holdfast keeps a part of another lock ` +
+        'in keys of this form. Use another name, or a prefix such as "holdfast:".',
+    )
+  }
   const tag = tagFor(clientPrefix, lock)
   // A name without braces is its own tag; otherwise two names may share one and must be told apart.
   const base = tag === clientPrefix + lock ? '' : `:${lock}`
@@ -27,6 +33,11 @@ export function lockKeys(prefix: string, name: string, clientPrefix: string): Lo
     alive: derived('alive'),
     places: derived('places'),
   }
+}
+
+/** Whether a key is one that Holdfast derives. A lock's own key is none, unless it has no prefix. */
+export function isPartOfLock(key: string): boolean {
+  return key.startsWith('{') && /^\{[^]*\}~(fence|line|alive|places)(:|$)/.test(key)
 }
 
 /** Text that, in braces after the client's prefix, hashes to the slot of the lock's key. */

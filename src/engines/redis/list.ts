@@ -1,4 +1,5 @@
 import type { ListQuery, LockPage } from '../../core/engine.ts'
+import { isPartOfLock } from './keys.ts'
 import type { RedisPort, Reply } from './port.ts'
 
 /**
@@ -16,14 +17,10 @@ export async function listLocks(
   const pattern = `${escapeGlob(before + query.prefix)}*`
   const args = [query.cursor ?? '0', 'match', pattern, 'count', query.limit, 'type', 'string']
   const [cursor, keys] = (await port.command('scan', args, { timeoutMs })) as [Reply, string[]]
-  const locks = keys.filter((key) => !isDerived(key.slice(port.keyPrefix.length)))
+  // With a prefix that is empty or a hash tag the fence records match too.
+  const locks = keys.filter((key) => !isPartOfLock(key.slice(port.keyPrefix.length)))
   const names = locks.map((key) => key.slice(before.length))
   return String(cursor) === '0' ? { names } : { names, cursor: String(cursor) }
-}
-
-/** With a prefix that is empty or a hash tag the fence records match too. */
-function isDerived(key: string): boolean {
-  return /^\{[^]*\}~fence(:|$)/.test(key)
 }
 
 function escapeGlob(text: string): string {

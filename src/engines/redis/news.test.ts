@@ -81,6 +81,9 @@ describe('news', () => {
     const waiting = next()
     news.deliver('abc 7 50000000 400')
     expect(await waiting).toMatchObject({ fence: 7 })
+    // Nothing is expected of a place that was granted.
+    news.deliver('abc 7 50000000 400')
+    news.expect(place)
     news.deliver('abc 8 50000000 400')
     news.looked('abc')
     expect(await next()).toMatchObject({ fence: 8 })

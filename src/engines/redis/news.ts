@@ -80,6 +80,7 @@ export class News {
       if (expected.news !== undefined) {
         const { news } = expected
         expected.news = undefined
+        if (news.state === 'held') this.forget(place.identity)
         return resolve(news)
       }
       const onAbort = () => {
@@ -97,8 +98,13 @@ export class News {
   }
 
   #tell(expected: Expected, news: Standing): void {
-    if (expected.wake !== undefined) expected.wake(news)
-    // A grant must not be covered by a later hint to look.
-    else if (expected.news?.state !== 'held') expected.news = news
+    if (expected.wake !== undefined) {
+      // Nothing is expected of a place that was granted.
+      if (news.state === 'held') this.forget(expected.place.identity)
+      expected.wake(news)
+    } else if (news.state === 'held' || expected.news?.state !== 'held') {
+      // A grant must not be covered by a later hint to look.
+      expected.news = news
+    }
   }
 }

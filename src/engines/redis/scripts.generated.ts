@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '9ae9cec1e98da1256db1a08b343e57e7702fc8c5',
+  sha1: '7e0526255b17ff010cf3bb2a7bcd7117892555fe',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
@@ -58,12 +58,16 @@ local function lease_left(keys, grant)
 end
 local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
-  if not value or type(value) == 'table' then return value, nil end
+  if not value then return value, nil end
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return value, nil
+  end
   local grant = read_grant(keys.fence)
   if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
-    redis.call('SET', keys.lock, value, 'KEEPTTL')
+    redis.pcall('SET', keys.lock, value, 'KEEPTTL')
   end
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
@@ -83,6 +87,16 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   end
   return ttl
 end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  local record = front and redis.call('HGET', keys.places, front)
+  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
+  if channel then publish(channel, front) end
+end
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
@@ -98,9 +112,11 @@ local swept = {}
 local function sweep(keys)
   if swept[keys.line] then return end
   swept[keys.line] = true
-  for _, identity in ipairs(redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)) do
-    leave(keys, identity)
-  end
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  for _, identity in ipairs(silent) do leave(keys, identity) end
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
 end
 local function advance(keys, keep, caller, caller_ttl)
   sweep(keys)
@@ -118,7 +134,7 @@ local function advance(keys, keep, caller, caller_ttl)
       local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or redis.call('PUBLISH', channel, message) > 0 then
+      if is_caller or publish(channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
         return is_caller and fence or nil
@@ -179,7 +195,7 @@ return { 'waiting', ahead, look, now_us, ticket, holder or '', ours, shown }
 /** Tells what a mutex looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '3189550c7b05407b6cd4f64b09e801b769500824',
+  sha1: 'ff1bbf6cc270ba39fdcc9b996efeb63fa6227e26',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -222,12 +238,16 @@ local function lease_left(keys, grant)
 end
 local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
-  if not value or type(value) == 'table' then return value, nil end
+  if not value then return value, nil end
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return value, nil
+  end
   local grant = read_grant(keys.fence)
   if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
-    redis.call('SET', keys.lock, value, 'KEEPTTL')
+    redis.pcall('SET', keys.lock, value, 'KEEPTTL')
   end
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
@@ -247,6 +267,16 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   end
   return ttl
 end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  local record = front and redis.call('HGET', keys.places, front)
+  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
+  if channel then publish(channel, front) end
+end
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
@@ -262,9 +292,11 @@ local swept = {}
 local function sweep(keys)
   if swept[keys.line] then return end
   swept[keys.line] = true
-  for _, identity in ipairs(redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)) do
-    leave(keys, identity)
-  end
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  for _, identity in ipairs(silent) do leave(keys, identity) end
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
 end
 local function advance(keys, keep, caller, caller_ttl)
   sweep(keys)
@@ -282,7 +314,7 @@ local function advance(keys, keep, caller, caller_ttl)
       local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or redis.call('PUBLISH', channel, message) > 0 then
+      if is_caller or publish(channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
         return is_caller and fence or nil
@@ -333,7 +365,7 @@ return answer
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: 'bd84185434867a8a90c0786be4492fbee4968c75',
+  sha1: '858015c89a237149791c35a0fe897708f8199bb9',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms'],
   source: `local time = redis.call('TIME')
@@ -383,12 +415,16 @@ local function lease_left(keys, grant)
 end
 local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
-  if not value or type(value) == 'table' then return value, nil end
+  if not value then return value, nil end
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return value, nil
+  end
   local grant = read_grant(keys.fence)
   if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
-    redis.call('SET', keys.lock, value, 'KEEPTTL')
+    redis.pcall('SET', keys.lock, value, 'KEEPTTL')
   end
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
@@ -408,6 +444,16 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   end
   return ttl
 end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  local record = front and redis.call('HGET', keys.places, front)
+  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
+  if channel then publish(channel, front) end
+end
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
@@ -423,9 +469,11 @@ local swept = {}
 local function sweep(keys)
   if swept[keys.line] then return end
   swept[keys.line] = true
-  for _, identity in ipairs(redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)) do
-    leave(keys, identity)
-  end
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  for _, identity in ipairs(silent) do leave(keys, identity) end
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
 end
 local function advance(keys, keep, caller, caller_ttl)
   sweep(keys)
@@ -443,7 +491,7 @@ local function advance(keys, keep, caller, caller_ttl)
       local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or redis.call('PUBLISH', channel, message) > 0 then
+      if is_caller or publish(channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
         return is_caller and fence or nil
@@ -460,11 +508,9 @@ local function look_ms(keys, ours)
 end
 local keys = keys_at(1)
 local function keep_for(rest)
-  redis.call('SET', keys.lock, '~' .. identity, 'PX', rest)
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  local record = front and redis.call('HGET', keys.places, front)
-  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
-  if channel then redis.call('PUBLISH', channel, front) end
+  redis.call('PEXPIRE', keys.lock, rest)
+  redis.pcall('SET', keys.lock, '~' .. identity, 'PX', rest)
+  tell_front(keys)
   return { 1, now_us }
 end
 if holder == identity then
@@ -479,8 +525,13 @@ if holder == identity then
   return { 1, now_us }
 end
 sweep(keys)
+local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
 local left = leave(keys, identity)
-if not holder then advance(keys, keep) end
+if not holder then
+  advance(keys, keep)
+elseif front == identity then
+  tell_front(keys)
+end
 return { left and 1 or 0, now_us }
 `,
 }
@@ -488,7 +539,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'c8072ea587354c877481508bdd6b1220668a26c1',
+  sha1: 'f9d00ba4db5d05a55223364ab4d9467775f8f85e',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms...'],
   source: `local time = redis.call('TIME')
@@ -531,12 +582,16 @@ local function lease_left(keys, grant)
 end
 local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
-  if not value or type(value) == 'table' then return value, nil end
+  if not value then return value, nil end
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return value, nil
+  end
   local grant = read_grant(keys.fence)
   if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
-    redis.call('SET', keys.lock, value, 'KEEPTTL')
+    redis.pcall('SET', keys.lock, value, 'KEEPTTL')
   end
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
@@ -556,6 +611,16 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   end
   return ttl
 end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  local record = front and redis.call('HGET', keys.places, front)
+  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
+  if channel then publish(channel, front) end
+end
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
@@ -571,9 +636,11 @@ local swept = {}
 local function sweep(keys)
   if swept[keys.line] then return end
   swept[keys.line] = true
-  for _, identity in ipairs(redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)) do
-    leave(keys, identity)
-  end
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  for _, identity in ipairs(silent) do leave(keys, identity) end
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
 end
 local function advance(keys, keep, caller, caller_ttl)
   sweep(keys)
@@ -591,7 +658,7 @@ local function advance(keys, keep, caller, caller_ttl)
       local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or redis.call('PUBLISH', channel, message) > 0 then
+      if is_caller or publish(channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
         return is_caller and fence or nil
@@ -612,7 +679,8 @@ local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
   if type(holder) == 'table' then return { 'absent' } end
   if holder == identity then
     if not grant then
-      draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
+      local fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
+      if not fence then return { 'unknown', failure.err } end
       grant = read_grant(keys.fence)
     end
     return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold) }
@@ -640,8 +708,16 @@ end
 local answer = { now_us }
 for i = 1, #KEYS / 5 do
   local a = 5 * i - 3
-  answer[i + 1] = renew(keys_at(i), ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]),
-    tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]))
+  local done, standing = pcall(renew, keys_at(i), ARGV[a], tonumber(ARGV[a + 1]),
+    tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]))
+  if not done then
+    local why = type(standing) == 'table' and standing.err or tostring(standing)
+    for _, word in ipairs({ 'READONLY', 'MISCONF', 'NOREPLICAS', 'MASTERDOWN', 'NOPERM' }) do
+      if string.find(why, word, 1, true) then error(standing) end
+    end
+    standing = { 'unknown', why }
+  end
+  answer[i + 1] = standing
 end
 return answer
 `,

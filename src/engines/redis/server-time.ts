@@ -1,12 +1,13 @@
 import type { Clock } from '../../core/clock.ts'
 
 /**
- * What is known of the server's clock: one pair of a local moment and a server moment that was not
- * earlier. The server never sees a local time; this only reads the times that it tells.
+ * What is known of the server's clock: a server moment, and the local moments between which it lay.
+ * The server never sees a local time; this only reads the times that it tells.
  */
 export class ServerTime {
   readonly #clock: Clock
   #sentAt = 0
+  #receivedAt = 0
   #toldUs: number | undefined
 
   constructor(clock: Clock) {
@@ -16,6 +17,7 @@ export class ServerTime {
   /** A request sent at `sentAt` was answered with the server's time. */
   told(sentAt: number, serverUs: number): void {
     this.#sentAt = sentAt
+    this.#receivedAt = this.#clock.now()
     this.#toldUs = serverUs
   }
 
@@ -28,10 +30,10 @@ export class ServerTime {
     return this.#toldUs !== undefined
   }
 
-  /** The server's time `inMs` from now, in milliseconds, rather late than early. */
+  /** The server's time `inMs` from now, in milliseconds, rather early than late. */
   serverMs(inMs: number): number {
     if (this.#toldUs === undefined) return Number.MAX_SAFE_INTEGER
-    return Math.ceil(this.#toldUs / 1000 + (this.#clock.now() - this.#sentAt) + inMs)
+    return Math.ceil(this.#toldUs / 1000 + (this.#clock.now() - this.#receivedAt) + inMs)
   }
 
   /**

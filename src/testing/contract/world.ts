@@ -198,9 +198,17 @@ export async function outcome<T>(world: World, promise: Promise<T>): Promise<T> 
   return await promise
 }
 
+async function untilGranted(engine: Engine, place: Place): Promise<Standing> {
+  const { signal } = new AbortController()
+  let standing = await engine.wait(place, signal)
+  // Hints to look are news too, and may come whenever the line moved.
+  while (standing.state !== 'held') standing = await engine.wait(place, signal)
+  return standing
+}
+
 /** Listens for the grant of a place that waits, and for nothing else. */
 export function listen(engine: Engine, place: Place): Promise<Standing> {
-  const news = engine.wait(place, new AbortController().signal)
+  const news = untilGranted(engine, place)
   // A test that fails before it asks for the news must not fail a second time for them.
   news.catch(() => undefined)
   return news

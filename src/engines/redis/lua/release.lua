@@ -19,12 +19,11 @@ local keys = keys_at(1)
 
 -- Keeps the lock, by nobody, for the rest of the minimum hold.
 local function keep_for(rest)
-  redis.call('SET', keys.lock, '~' .. identity, 'PX', rest)
+  -- First what takes no memory: where it is full, the lease is cut to the hold at least.
+  redis.call('PEXPIRE', keys.lock, rest)
+  redis.pcall('SET', keys.lock, '~' .. identity, 'PX', rest)
   -- The front of the line planned its look by the lease, which may end later than this.
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  local record = front and redis.call('HGET', keys.places, front)
-  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
-  if channel then redis.call('PUBLISH', channel, front) end
+  tell_front(keys)
   return { 1, now_us }
 end
 
@@ -44,6 +43,11 @@ end
 sweep(keys)
 -- Also when there is no line: a replica refuses to write, so that none says from old data that
 -- there is nothing to release.
+local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
 local left = leave(keys, identity)
-if not holder then advance(keys, keep) end
+if not holder then
+  advance(keys, keep)
+elseif front == identity then
+  tell_front(keys)
+end
 return { left and 1 or 0, now_us }

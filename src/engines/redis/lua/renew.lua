@@ -5,6 +5,7 @@
 --   held, fence, ms left
 --   waiting, ahead, look ms, ticket
 --   absent
+--   unknown, why
 -- @include line
 
 local keep = tonumber(ARGV[1])
@@ -16,7 +17,8 @@ local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
   if holder == identity then
     if not grant then
       -- The fence record is gone, evicted or deleted: a new fence is larger than the old one.
-      draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
+      local fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, '', keep)
+      if not fence then return { 'unknown', failure.err } end
       grant = read_grant(keys.fence)
     end
     return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold) }
@@ -46,7 +48,16 @@ end
 local answer = { now_us }
 for i = 1, #KEYS / 5 do
   local a = 5 * i - 3
-  answer[i + 1] = renew(keys_at(i), ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]),
-    tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]))
+  local done, standing = pcall(renew, keys_at(i), ARGV[a], tonumber(ARGV[a + 1]),
+    tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]))
+  if not done then
+    local why = type(standing) == 'table' and standing.err or tostring(standing)
+    -- One lock that cannot be served does not spoil the rest. A server that serves none says so.
+    for _, word in ipairs({ 'READONLY', 'MISCONF', 'NOREPLICAS', 'MASTERDOWN', 'NOPERM' }) do
+      if string.find(why, word, 1, true) then error(standing) end
+    end
+    standing = { 'unknown', why }
+  end
+  answer[i + 1] = standing
 end
 return answer

@@ -45,13 +45,19 @@ end
 -- whose lock is still kept, is marked on the way: that identity is no holder any more.
 local function read_lock(keys)
   local value = redis.pcall('GET', keys.lock)
-  if not value or type(value) == 'table' then return value, nil end
+  if not value then return value, nil end
+  if type(value) == 'table' then
+    -- Any other failure says nothing about what the key holds, and is raised.
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return value, nil
+  end
   local grant = read_grant(keys.fence)
   -- Without a record the value is foreign, an empty one too.
   if grant.fence == 0 then return value, nil end
   if value == grant.identity and lease_left(keys, grant) <= 0 then
     value = '~' .. value
-    redis.call('SET', keys.lock, value, 'KEEPTTL')
+    -- The mark saves others the reckoning; where memory is full it has to wait.
+    redis.pcall('SET', keys.lock, value, 'KEEPTTL')
   end
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
@@ -75,6 +81,20 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   return ttl
 end
 
+-- Sends a message and returns how many processes heard it: none, where the user may not publish.
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+
+-- Asks the front of the line to look: what it planned by has changed.
+local function tell_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  local record = front and redis.call('HGET', keys.places, front)
+  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
+  if channel then publish(channel, front) end
+end
+
 local function leave(keys, identity)
   redis.call('HDEL', keys.places, identity)
   redis.call('ZREM', keys.alive, identity)
@@ -95,9 +115,11 @@ local swept = {}
 local function sweep(keys)
   if swept[keys.line] then return end
   swept[keys.line] = true
-  for _, identity in ipairs(redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)) do
-    leave(keys, identity)
-  end
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  for _, identity in ipairs(silent) do leave(keys, identity) end
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
 end
 
 -- Grants the free lock to the first waiter that can be told, by reply when it is the caller (which
@@ -119,7 +141,7 @@ local function advance(keys, keep, caller, caller_ttl)
       local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or redis.call('PUBLISH', channel, message) > 0 then
+      if is_caller or publish(channel, message) > 0 then
         redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
         leave(keys, front)
         return is_caller and fence or nil
