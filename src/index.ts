@@ -71,9 +71,9 @@ export function createHoldfast(options: HoldfastOptions & { readonly engine: Eng
 
 /**
  * Connects to the engine that a URL names: `redis://[user:password@]host[:port][/database]`,
- * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, or `memory:` for locks within this
- * process. Rejects with `EngineError` when the server does not answer, and with TypeError when the
- * URL cannot be read.
+ * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, `sqlite:./locks.db` for the processes
+ * of one machine, or `memory:` for locks within this process. Rejects with `EngineError` when the
+ * engine cannot be reached, and with TypeError when the URL cannot be read.
  */
 export async function connect(
   url: string,
@@ -106,10 +106,14 @@ async function engineFor(url: string, options: HoldfastOptions & RedisOptions): 
       const { connectRedis } = await import('./engines/redis/index.ts')
       return await connectRedis(url, options)
     }
+    case 'sqlite': {
+      const { connectSqlite } = await import('./engines/sqlite/index.ts')
+      return await connectSqlite(url, options)
+    }
     default:
       throw new UnsupportedError(
         `No engine serves ${scheme === undefined ? 'a URL without a scheme' : `${scheme}: URLs`}. ` +
-          'Use redis://, rediss://, valkey://, valkeys:// or memory:.',
+          'Use redis://, rediss://, valkey://, valkeys://, sqlite: or memory:.',
       )
   }
 }

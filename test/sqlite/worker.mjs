@@ -63,13 +63,15 @@ const commands = {
   },
 }
 
-const input = createInterface({ input: process.stdin })
-input.on('line', async (line) => {
+async function answer(line) {
   const { id, command, ...rest } = JSON.parse(line)
   try {
     say({ id, value: (await commands[command](rest)) ?? null })
   } catch (error) {
     say({ id, error: { name: error.name, code: error.code, message: error.message } })
   }
-})
+}
+
+const input = createInterface({ input: process.stdin })
+input.on('line', (line) => void answer(line))
 say({ id: 0, value: null })

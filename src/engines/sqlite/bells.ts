@@ -67,7 +67,8 @@ export class Bells {
 
   /** Wakes a process. Failing is no harm: it looks by itself now and then. */
   ring(name: string): void {
-    const bell = this.#descriptor(name)
+    // Whether it still hangs was seen when the place was granted.
+    const bell = this.#open.get(name) ?? this.#descriptor(name)
     if (bell === undefined) return
     try {
       writeSync(bell, STROKE, 0, 1, 0)

@@ -6,7 +6,17 @@ export type Value = string | number | null
 
 export type Row = Readonly<Record<string, Value>>
 
+/** A row as its values in the order of the columns: a third of the cost of a row with names. */
+export type Tuple = readonly Value[]
+
+/** A statement that answers with a tuple. */
+export interface TupleStatement {
+  get(...values: readonly Value[]): Tuple | undefined
+}
+
 export interface Statement {
+  /** Missing before Node 22.16. */
+  setReturnArrays?(arrays: boolean): void
   run(...values: readonly Value[]): unknown
   get(...values: readonly Value[]): Row | undefined
   all(...values: readonly Value[]): readonly Row[]
@@ -24,6 +34,20 @@ export type Binding = (path: string) => Connection
 
 interface SqliteModule {
   readonly DatabaseSync: new (path: string, options: { timeout: number }) => Connection
+}
+
+/** Makes a statement answer with tuples. */
+export function tuples(statement: Statement): TupleStatement {
+  if (statement.setReturnArrays !== undefined) {
+    statement.setReturnArrays(true)
+    return statement as unknown as TupleStatement
+  }
+  return {
+    get(...values) {
+      const row = statement.get(...values)
+      return row === undefined ? undefined : Object.values(row)
+    },
+  }
 }
 
 const PEER = '@photostructure/sqlite'

@@ -1,10 +1,11 @@
 import type { Clock } from '../../core/clock.ts'
 import { closedError, HoldfastError } from '../../core/errors.ts'
-import type { Binding, Row } from './binding.ts'
+import type { Binding, Row, Tuple } from './binding.ts'
 import { engineError, fileError, isBusy, leavesFileIntact } from './failure.ts'
 import type { MachineClock } from './machine-clock.ts'
 import { patrol } from './patrol.ts'
 import { Peers } from './peers.ts'
+import { encode } from './schema.ts'
 import { openSession, otherMachineError, type Session } from './session.ts'
 import type { News, Transaction } from './transaction.ts'
 
@@ -52,9 +53,11 @@ const BURY_US = 50_000
 
 const NOTHING = (): void => undefined
 
-/** A grant that another process gave to a place of this one. */
-export interface Pushed {
-  readonly name: string
+/** Most locks whose numbers are remembered. */
+const IDS_MAX = 10_000
+
+/** A lease of this process, as the file says. */
+export interface Granted {
   readonly identity: string
   readonly fence: number
   readonly leftUs: number
@@ -76,6 +79,7 @@ export class Database {
   /** The file that was opened last. */
   #established: string | undefined
   #closed = false
+  readonly #lockIds = new Map<string, number>()
   readonly #buriedUs = new Map<number, number>()
 
   constructor(parts: DatabaseParts) {
@@ -114,18 +118,21 @@ export class Database {
     })
   }
 
-  /** Grants to this process that it has not confirmed; `undefined` when the file was busy. */
-  pushed(): { readonly sentAt: number; readonly grants: readonly Pushed[] } | undefined {
+  /** What this process holds of a lock; `undefined` when the file was busy. */
+  granted(
+    name: string,
+  ): { readonly sentAt: number; readonly grants: readonly Granted[] } | undefined {
     if (this.#session === undefined || this.#closed) return undefined
     const { machine, clock } = this.#parts
     try {
+      const { sql, process } = this.#session
       const sentAt = clock.now()
-      const rows = this.#session.sql.pushed.all(this.#session.process)
+      const id = this.#lockIds.get(name) ?? sql.lock.get(encode(name))?.[0] ?? 0
+      const rows = sql.granted.all(id, process)
       const grants = rows.map((row) => {
         // A suspend that nobody has written down yet counts too: the lease ends no later.
         const suspendedUs = machine.suspendedUs(row['suspended_us'] as number)
         return {
-          name: row['name'] as string,
           identity: row['identity'] as string,
           fence: row['fence'] as number,
           leftUs: (row['ends_us'] as number) - machine.monotonicUs() - suspendedUs,
@@ -159,6 +166,7 @@ export class Database {
     this.#session = undefined
     this.#peers = undefined
     this.#buriedUs.clear()
+    this.#lockIds.clear()
     try {
       if (session.isCurrent()) session.sql.dropIdleProcess.run(session.process)
     } catch {
@@ -192,7 +200,7 @@ export class Database {
       transaction = this.#transaction()
       outcomes = this.#perform(batch, transaction)
       stage = 'commit'
-      this.#session?.sql.commit.run()
+      this.#session?.sql.commit.get()
     } catch (error) {
       if (stage !== 'begin') this.#rollback()
       return this.#failed(batch, error, stage)
@@ -205,8 +213,19 @@ export class Database {
 
   /** Opens the file where it is not open, and begins. */
   #enter(): void {
-    // Every time: a grant in a file that nobody else sees any more excludes nobody.
-    if (this.#session?.isCurrent() === false) this.#leave()
+    // Every time: a grant in a file that nobody else sees any more excludes nobody. While others
+    // are in the file it costs only what the pauses between two tries are for.
+    if (this.#tries > QUICK_TRIES && this.#session?.isCurrent() === false) this.#leave()
+    if (this.#session !== undefined) {
+      try {
+        begin(this.#session)
+      } catch (error) {
+        if (isBusy(error) || this.#session.isCurrent()) throw error
+      }
+      if (this.#session.isCurrent()) return
+      this.#rollback()
+      this.#leave()
+    }
     if (this.#session === undefined) {
       const established = this.#established
       this.#session = openSession({ ...this.#parts, established })
@@ -214,7 +233,7 @@ export class Database {
       this.#established = this.#session.file
       if (established !== undefined) this.#parts.onReplaced()
     }
-    this.#session.sql.begin.run()
+    begin(this.#session)
   }
 
   #perform(batch: readonly Job[], transaction: Transaction): (() => void)[] {
@@ -256,9 +275,11 @@ export class Database {
     const sentAt = clock.now()
     const nowUs = this.#now(session)
     const micros = wallMicros()
+    if (this.#lockIds.size > IDS_MAX) this.#lockIds.clear()
     return {
       sql,
       process: session.process,
+      lockIds: this.#lockIds,
       sentAt,
       nowUs,
       wallMs: Math.floor(micros / 1000),
@@ -289,20 +310,20 @@ export class Database {
   #now(session: Session): number {
     const { machine, path } = this.#parts
     const { boot } = machine.sources
-    const meta = session.sql.meta.get() as Row
-    if (meta['version'] !== session.version) {
+    const [version, known, suspended, seen] = session.sql.meta.get() as Tuple
+    if (version !== session.version) {
       throw fileError(
         'connect',
         `${JSON.stringify(path)} was upgraded by a newer Holdfast; restart`,
       )
     }
-    if (meta['boot'] !== boot) {
+    if (known !== boot) {
       throw otherMachineError(path)
     }
-    const knownUs = meta['suspended_us'] as number
+    const knownUs = suspended as number
     const suspendedUs = machine.suspendedUs(knownUs)
     const monotonicUs = machine.monotonicUs()
-    const unseenUs = boot === '' ? monotonicUs - (meta['seen_us'] as number) : 0
+    const unseenUs = boot === '' ? monotonicUs - (seen as number) : 0
     if (suspendedUs !== knownUs || unseenUs > 1_000_000) {
       session.sql.suspend.run(suspendedUs, monotonicUs)
     }
@@ -353,5 +374,16 @@ export class Database {
       },
       1 + this.#parts.random() * longestMs,
     )
+  }
+}
+
+/** Most failures say only that another process is in the file: nobody reads where that was. */
+function begin({ sql }: Session): void {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    sql.begin.get()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
 }

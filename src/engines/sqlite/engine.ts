@@ -192,16 +192,16 @@ export class SqliteEngine implements Engine {
   /** Finds out what was granted to this process by others. */
   #hear(): void {
     if (this.#closed || this.#news.expected === 0) return
-    const found = this.#database.pushed()
-    if (found === undefined) return
-    const places = found.grants.map(({ name, identity }) => ({ name: decode(name), identity }))
-    for (const [index, grant] of found.grants.entries()) {
-      const place = places[index]
-      if (place === undefined) continue
-      if (grant.leftUs > 0) this.#news.granted(place, heldUntil(grant, found.sentAt))
-      else this.#news.look(place)
+    for (const name of this.#news.awaited()) {
+      const found = this.#database.granted(name)
+      if (found === undefined) return
+      for (const { identity, ...grant } of found.grants) {
+        const place = { name, identity }
+        if (!this.#news.awaits(place)) continue
+        if (grant.leftUs > 0) this.#news.granted(place, heldUntil(grant, found.sentAt))
+        else this.#news.look(place)
+      }
     }
-    this.#news.keepTold(places)
   }
 
   /** Keeps looking as long as a place waits, and the process alive as long as a call does. */

@@ -8,8 +8,8 @@ import type {
   Shape,
 } from '../../core/engine.ts'
 import { ShapeError } from '../../core/errors.ts'
-import type { Row } from './binding.ts'
-import { freeUs, type PlaceRow, readPlace } from './place-row.ts'
+import type { Row, Tuple } from './binding.ts'
+import { freeUs, type Leaving, readPlace, type Stand } from './place-row.ts'
 import { decode, encode, NEVER_US } from './schema.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -27,6 +27,9 @@ export type Spot =
 
 /** How often the front of a line looks whether the process of a holder still runs. */
 const DEATH_LOOK_MS = 500
+
+/** A holder that was granted this short a while ago is not asked whether it still runs. */
+const FRESH_US = 50_000
 
 /**
  * The weighted line of one lock inside a transaction: sweep what is over, let the caller's place
@@ -48,8 +51,14 @@ export class Line {
 
   /** The line of a name; `undefined` when nobody used it for long. */
   static find(tx: Transaction, name: string): Line | undefined {
-    const row = tx.sql.lock.get(encode(name))
-    return row === undefined ? undefined : new Line(tx, name, row)
+    const encoded = encode(name)
+    // By its number a lock is found with half the pages read; the name says whether it still is it.
+    const id = tx.lockIds.get(name)
+    const known = id === undefined ? undefined : tx.sql.lockById.get(id, encoded)
+    const row = known ?? tx.sql.lock.get(encoded)
+    if (row === undefined) return undefined
+    if (known === undefined) tx.lockIds.set(name, row[0] as number)
+    return new Line(tx, name, row)
   }
 
   /** The line of a name as a lock of this shape, or `ShapeError` while it is one of another. */
@@ -59,25 +68,24 @@ export class Line {
       const { kind, capacity } = shape
       const added = tx.sql.addLock.get(encode(name), kind, capacity, tx.wallMs) as Row
       tx.addedLock()
-      const counters = { fence: 0, ticket: 0, joined: 0, taken: 0, waiting: 0, quiet_us: NEVER_US }
-      return new Line(tx, name, { id: added['id'] as number, kind, capacity, ...counters })
+      return new Line(tx, name, [added['id'] as number, kind, capacity, 0, 0, 0, 0, 0, NEVER_US])
     }
     found.#take(shape)
     return found
   }
 
-  private constructor(tx: Transaction, name: string, row: Row) {
+  private constructor(tx: Transaction, name: string, row: Tuple) {
     this.#tx = tx
     this.#name = name
-    this.#id = row['id'] as number
-    this.#kind = row['kind'] as Kind
-    this.#capacity = row['capacity'] as number
-    this.#fence = row['fence'] as number
-    this.#ticket = row['ticket'] as number
-    this.#joined = row['joined'] as number
-    this.#taken = row['taken'] as number
-    this.#waiting = row['waiting'] as number
-    this.#quietUs = row['quiet_us'] as number
+    this.#id = row[0] as number
+    this.#kind = row[1] as Kind
+    this.#capacity = row[2] as number
+    this.#fence = row[3] as number
+    this.#ticket = row[4] as number
+    this.#joined = row[5] as number
+    this.#taken = row[6] as number
+    this.#waiting = row[7] as number
+    this.#quietUs = row[8] as number
   }
 
   /** Whether nobody is here and nothing stays taken, as the last operation left it. */
@@ -93,7 +101,7 @@ export class Line {
   /** Writes the counters back. The last call of every operation. */
   save(): void {
     if (!this.#changed) return
-    this.#tx.sql.saveLock.run(
+    this.#tx.sql.saveLock.get(
       this.#kind,
       this.#capacity,
       this.#fence,
@@ -149,15 +157,17 @@ export class Line {
 
   release(place: Place): boolean {
     this.#sweep()
-    const found = this.empty ? undefined : this.#find(place.identity)
-    if (found?.held === true) {
-      this.#vacate(found, found.grantedUs + place.minHoldMs * 1000)
-    } else if (found !== undefined) {
-      this.#leave(found.identity)
-      this.#tx.news.push({ name: this.#name, identity: found.identity, grant: null })
+    const { identity } = place
+    const row = this.empty ? undefined : this.#tx.sql.takePlace.get(this.#id, identity)
+    if (row?.[0] === 1) {
+      const [, permits, fence, grantedUs, about] = row as [1, number, number, number, string]
+      this.#free({ permits, fence, grantedUs, about }, grantedUs + place.minHoldMs * 1000)
+    } else if (row !== undefined) {
+      this.#left()
+      this.#tx.news.push({ name: this.#name, identity, grant: null })
     }
     this.#admit()
-    return found !== undefined
+    return row !== undefined
   }
 
   /** Lets time, and the end of processes, take effect. */
@@ -209,9 +219,16 @@ export class Line {
     this.#changed = true
   }
 
-  #find(identity: string): PlaceRow | undefined {
+  #find(identity: string): Stand | undefined {
     const row = this.#tx.sql.place.get(this.#id, identity)
-    return row === undefined ? undefined : readPlace(row)
+    if (row === undefined) return undefined
+    return {
+      held: row[0] === 1,
+      endsUs: row[1] as number,
+      ticket: row[2] as number,
+      joined: row[3] as number,
+      fence: row[4] as number,
+    }
   }
 
   /** Removes every place whose time is over. */
@@ -220,7 +237,8 @@ export class Line {
     if (nowUs < this.#quietUs) return
     for (const row of sql.holdersOver.all(this.#id, nowUs)) {
       const holder = readPlace(row)
-      this.#vacate(holder, freeUs(holder))
+      sql.dropPlace.run(this.#id, holder.identity)
+      this.#free(holder, freeUs(holder))
     }
     for (const rest of sql.restsOver.all(this.#id, nowUs)) {
       this.#taken -= rest['permits'] as number
@@ -236,7 +254,7 @@ export class Line {
   /** Ends the leases of processes that provably ended; says whether there were any. */
   #bury(asking?: Place): boolean {
     const { sql, nowUs } = this.#tx
-    if (this.#taken === 0 || !this.#tx.mayBury(this.#id)) return false
+    if (this.#taken === 0 || this.#isFresh() || !this.#tx.mayBury(this.#id)) return false
     if (asking !== undefined && this.#waiting > 1 && !this.#isFront(asking)) return false
     let found = false
     for (const { process } of sql.holderProcesses.all(this.#id)) {
@@ -251,8 +269,13 @@ export class Line {
     return found
   }
 
+  /** Whether the only holder was granted just now: a busy lock looks for no dead holders. */
+  #isFresh(): boolean {
+    return this.#capacity === 1 && Math.abs(this.#tx.wallMicros - this.#fence) < FRESH_US
+  }
+
   #isFront(place: Place): boolean {
-    return this.#tx.sql.front.get(this.#id)?.['identity'] === place.identity
+    return this.#tx.sql.front.get(this.#id)?.[0] === place.identity
   }
 
   /** Grants from the front while permits last. The first that does not fit blocks the rest. */
@@ -261,11 +284,12 @@ export class Line {
     while (this.#waiting > 0 && this.#taken < this.#capacity) {
       const row = sql.front.get(this.#id)
       if (row === undefined) return
-      const front = readPlace(row)
-      if (front.permits > this.#capacity - this.#taken) return
-      const { identity } = front
+      const permits = row[1] as number
+      if (permits > this.#capacity - this.#taken) return
+      const identity = row[0] as string
+      const process = row[2] as number
       const asks = identity === asking?.identity
-      if (!asks && !this.#tx.reaches(front.process)) {
+      if (!asks && !this.#tx.reaches(process)) {
         // A grant that nobody hears would keep the lock for a whole lease. Should the process be
         // alive after all, its ticket brings it back to this place.
         this.#leave(identity)
@@ -273,13 +297,13 @@ export class Line {
         continue
       }
       const fence = this.#draw()
-      const endsUs = nowUs + (asks ? asking.ttlMs * 1000 : front.grantTtlUs)
-      sql.grant.run(asks ? 0 : 1, endsUs, fence, nowUs, this.#id, identity)
+      const endsUs = nowUs + (asks ? asking.ttlMs * 1000 : (row[3] as number))
+      sql.grant.get(endsUs, fence, nowUs, this.#id, identity)
       this.#waiting -= 1
-      this.#taken += front.permits
+      this.#taken += permits
       this.#expect(endsUs)
       if (asks) continue
-      news.push({ name: this.#name, identity, grant: { fence, endsUs, process: front.process } })
+      news.push({ name: this.#name, identity, grant: { fence, endsUs, process } })
     }
   }
 
@@ -311,7 +335,7 @@ export class Line {
     ticket: number = this.#ticket,
   ): void {
     this.#joined += 1
-    this.#tx.sql.addPlace.run(
+    this.#tx.sql.addPlace.get(
       this.#id,
       claim.identity,
       stand.held,
@@ -340,10 +364,9 @@ export class Line {
     return this.#fence
   }
 
-  /** Takes the holder out. Its permits stay taken until `untilUs`, when that is still to come. */
-  #vacate(holder: PlaceRow, untilUs: number): void {
+  /** A holder is out. Its permits stay taken until `untilUs`, when that is still to come. */
+  #free(holder: Leaving, untilUs: number): void {
     const { sql, nowUs } = this.#tx
-    sql.dropPlace.run(this.#id, holder.identity)
     this.#changed = true
     if (untilUs > nowUs) {
       const { permits, fence, grantedUs, about } = holder
@@ -356,18 +379,22 @@ export class Line {
 
   #leave(identity: string): void {
     this.#tx.sql.dropPlace.run(this.#id, identity)
+    this.#left()
+  }
+
+  #left(): void {
     this.#waiting -= 1
     this.#changed = true
   }
 
   /** A place that is here lives on. A life is never cut short by a call that asks for less. */
-  #keepAlive(found: PlaceRow, place: Place): void {
+  #keepAlive(found: Stand, place: Place): void {
     const ttlMs = found.held ? place.ttlMs : place.waitTtlMs
     found.endsUs = Math.max(found.endsUs, this.#tx.nowUs + ttlMs * 1000)
     this.#tx.sql.prolong.run(found.endsUs, this.#tx.process, this.#id, place.identity)
   }
 
-  #spot(place: Place, found: PlaceRow | undefined): Spot {
+  #spot(place: Place, found: Stand | undefined): Spot {
     if (found?.held === true) {
       return { state: 'held', fence: found.fence, leftUs: found.endsUs - this.#tx.nowUs }
     }
@@ -389,10 +416,10 @@ export class Line {
     if (this.#taken === 0) return {}
     const { sql } = this.#tx
     const holder = sql.firstHolder.get(this.#id)
-    const row = holder ?? sql.rests.get(this.#id)
-    if (row === undefined) return {}
-    const identity = (holder?.['identity'] as string | undefined) ?? ''
-    return { occupant: { identity, ours: true, about: decode(row['about'] as string) } }
+    const about = holder?.[1] ?? sql.rests.get(this.#id)?.['about']
+    if (about === undefined) return {}
+    const identity = (holder?.[0] as string | undefined) ?? ''
+    return { occupant: { identity, ours: true, about: decode(about as string) } }
   }
 
   #expect(endsUs: number): void {

@@ -8,6 +8,7 @@ type Told = Held | Waiting
 
 /** News of one place: kept until somebody asks, handed at once to those who already did. */
 interface Mailbox {
+  readonly name: string
   news: Told | null
   readonly waits: Set<(news: Told) => void>
   /** Whether the place was waiting when last seen. If not, the box lasts as long as its waits. */
@@ -20,8 +21,6 @@ type Name = Pick<Place, 'name' | 'identity'>
 export class News {
   readonly #mailboxes = new Map<string, Mailbox>()
   readonly #ends = new Map<(reason: unknown) => void, string>()
-  /** Fences of grants that were told, for as long as the file shows them as not confirmed. */
-  #told = new Map<string, number>()
   #expected = 0
   #closed = false
 
@@ -61,19 +60,22 @@ export class News {
   /** A grant that nobody asked for in this moment. */
   granted(place: Name, held: Held): void {
     const mailbox = this.#mailboxes.get(keyOf(place))
-    if (mailbox === undefined || this.#told.get(keyOf(place)) === held.fence) return
-    this.#told.set(keyOf(place), held.fence)
-    this.#tell(place, mailbox, held)
+    if (mailbox !== undefined) this.#tell(place, mailbox, held)
   }
 
-  /** Only these grants are still shown as not confirmed. */
-  keepTold(shown: readonly Name[]): void {
-    const told = this.#told
-    this.#told = new Map()
-    for (const place of shown) {
-      const fence = told.get(keyOf(place))
-      if (fence !== undefined) this.#told.set(keyOf(place), fence)
+  /** The locks with places that wait and were told of no grant. */
+  awaited(): Set<string> {
+    const names = new Set<string>()
+    for (const { name, expected, news } of this.#mailboxes.values()) {
+      if (expected && news?.state !== 'held') names.add(name)
     }
+    return names
+  }
+
+  /** Whether this place is one of those. */
+  awaits(place: Name): boolean {
+    const mailbox = this.#mailboxes.get(keyOf(place))
+    return mailbox?.expected === true && mailbox.news?.state !== 'held'
   }
 
   /** The place no longer stands where it stood. */
@@ -155,7 +157,7 @@ export class News {
   #mailbox(place: Name): Mailbox {
     const found = this.#mailboxes.get(keyOf(place))
     if (found !== undefined) return found
-    const made: Mailbox = { news: null, waits: new Set(), expected: false }
+    const made: Mailbox = { name: place.name, news: null, waits: new Set(), expected: false }
     this.#mailboxes.set(keyOf(place), made)
     return made
   }

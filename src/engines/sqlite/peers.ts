@@ -13,6 +13,9 @@ export interface ProcessMark {
 /** Whoever was alive this short a while ago is not asked for again. */
 const FRESH_US = 250_000
 
+/** The kernel is asked for the start time less often: its answer costs more than a hand-off. */
+const START_US = 1_000_000
+
 /** The mark of this process. */
 export function ownMark(): ProcessMark {
   let namespace = ''
@@ -27,8 +30,11 @@ export function ownMark(): ProcessMark {
   return { pid: process.pid, started: startOf('self')?.started ?? '', namespace }
 }
 
-/** Whether a process has provably ended. When in doubt it lives. */
-export function hasEnded(mark: ProcessMark, own: ProcessMark): boolean {
+/**
+ * Whether a process has provably ended. When in doubt it lives. Without `thorough` a zombie and
+ * another process of the same number count as alive.
+ */
+export function hasEnded(mark: ProcessMark, own: ProcessMark, thorough = true): boolean {
   if (mark.namespace !== own.namespace || mark.namespace === 'unknown') return false
   if (mark.pid === own.pid && mark.started === own.started) return false
   try {
@@ -36,6 +42,7 @@ export function hasEnded(mark: ProcessMark, own: ProcessMark): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true
   }
+  if (!thorough) return false
   const now = startOf(String(mark.pid))
   if (now === undefined) return false
   // A zombie runs nothing any more; another start time is another process with the same number.
@@ -61,6 +68,7 @@ export class Peers {
   readonly #own: ProcessMark
   readonly #known = new Map<number, ProcessMark & { readonly bell: string }>()
   readonly #seenUs = new Map<number, number>()
+  readonly #startUs = new Map<number, number>()
   readonly #ended = new Set<number>()
 
   constructor(own: ProcessMark) {
@@ -77,13 +85,16 @@ export class Peers {
     if (nowUs - (this.#seenUs.get(id) ?? Number.NEGATIVE_INFINITY) < FRESH_US) return false
     const mark = this.#find(id, read)
     // Rows are only dropped once their process has ended.
-    if (mark === undefined || hasEnded(mark, this.#own)) {
+    const thorough = nowUs - (this.#startUs.get(id) ?? Number.NEGATIVE_INFINITY) >= START_US
+    if (mark === undefined || hasEnded(mark, this.#own, thorough)) {
       this.#ended.add(id)
+      this.#startUs.delete(id)
       this.#known.delete(id)
       this.#seenUs.delete(id)
       return true
     }
     this.#seenUs.set(id, nowUs)
+    if (thorough) this.#startUs.set(id, nowUs)
     return false
   }
 

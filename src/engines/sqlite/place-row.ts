@@ -18,6 +18,12 @@ export interface PlaceRow {
   readonly about: string
 }
 
+/** What a place is asked for by most calls. */
+export type Stand = Pick<PlaceRow, 'held' | 'endsUs' | 'ticket' | 'joined' | 'fence'>
+
+/** What a holder leaves behind. */
+export type Leaving = Pick<PlaceRow, 'permits' | 'fence' | 'grantedUs' | 'about'>
+
 /** When the permits of a holder that is never heard of again are free. */
 export function freeUs(holder: PlaceRow): number {
   return Math.max(holder.endsUs + holder.lockDelayUs, holder.grantedUs + holder.minHoldUs)

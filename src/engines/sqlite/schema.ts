@@ -14,7 +14,7 @@ export const NEVER_US: number = Number.MAX_SAFE_INTEGER
  * - `process`: engines that use the file. A missing row is a process that has provably ended.
  * - `lock`: one row for a lock and its counters, kept for its fence after the last use. `quiet_us`:
  *   no place or rest ends earlier. `joined` counts places, to order equal tickets.
- * - `place`: whoever holds or waits. `pushed`: granted, and not heard of since.
+ * - `place`: whoever holds or waits.
  * - `rest`: permits that stay taken by nobody, after a short hold or a holder that vanished.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -54,7 +54,6 @@ export const MIGRATIONS: readonly string[] = [
     lock INTEGER NOT NULL,
     identity TEXT NOT NULL,
     held INTEGER NOT NULL,
-    pushed INTEGER NOT NULL,
     process INTEGER NOT NULL,
     permits INTEGER NOT NULL,
     ends_us INTEGER NOT NULL,
@@ -68,8 +67,7 @@ export const MIGRATIONS: readonly string[] = [
     about TEXT NOT NULL,
     PRIMARY KEY (lock, identity)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX place_in_line ON place (lock, ticket, joined) WHERE held = 0;
-  CREATE INDEX place_pushed ON place (process) WHERE pushed = 1;
+  CREATE INDEX place_in_line ON place (lock, held, ticket, joined);
 
   CREATE TABLE rest (
     id INTEGER PRIMARY KEY,
@@ -84,13 +82,42 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ]
 
-/** Every statement of the engine, prepared once per connection. */
-export const STATEMENTS = {
+/**
+ * What every hand-off runs, prepared once per connection. They answer with tuples, and those that
+ * answer nothing are asked with `get` too: `run` makes an object that counts changes.
+ */
+export const HOT = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
-  rollback: 'ROLLBACK',
 
   meta: 'SELECT version, boot, suspended_us, seen_us FROM meta',
+
+  lock: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us FROM lock
+      WHERE name = ?`,
+  lockById: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us FROM lock
+      WHERE id = ? AND name = ?`,
+  saveLock: `UPDATE lock SET kind = ?, capacity = ?, fence = ?, ticket = ?, joined = ?, taken = ?,
+      waiting = ?, quiet_us = ?, used_ms = ? WHERE id = ?`,
+
+  place: `SELECT held, ends_us, ticket, joined, fence FROM place
+      WHERE lock = ? AND identity = ?`,
+  addPlace: `INSERT INTO place (lock, identity, held, process, permits, ends_us, ticket,
+      joined, fence, granted_us, grant_ttl_us, min_hold_us, lock_delay_us, about)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  takePlace: `DELETE FROM place WHERE lock = ? AND identity = ?
+      RETURNING held, permits, fence, granted_us, about`,
+  grant: `UPDATE place SET held = 1, ends_us = ?, fence = ?, granted_us = ?
+      WHERE lock = ? AND identity = ?`,
+  front: `SELECT identity, permits, process, grant_ttl_us FROM place
+      WHERE lock = ? AND held = 0 ORDER BY ticket, joined LIMIT 1`,
+  firstHolder:
+    'SELECT identity, about FROM place WHERE lock = ? AND held = 1 ORDER BY fence LIMIT 1',
+} as const
+
+/** The other statements of the engine, prepared once per connection. */
+export const STATEMENTS = {
+  rollback: 'ROLLBACK',
+
   suspend: 'UPDATE meta SET suspended_us = ?, seen_us = ?',
   reboot: 'UPDATE meta SET boot = ?, suspended_us = ?, seen_us = ?',
 
@@ -101,12 +128,8 @@ export const STATEMENTS = {
   dropIdleProcess:
     'DELETE FROM process WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM place WHERE process = ?1)',
 
-  lock: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us FROM lock
-      WHERE name = ?`,
   addLock: `INSERT INTO lock (name, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us,
       used_ms) VALUES (?, ?, ?, 0, 0, 0, 0, 0, 9007199254740991, ?) RETURNING id`,
-  saveLock: `UPDATE lock SET kind = ?, capacity = ?, fence = ?, ticket = ?, joined = ?, taken = ?,
-      waiting = ?, quiet_us = ?, used_ms = ? WHERE id = ?`,
   lockNames: `SELECT name, quiet_us FROM lock WHERE name > ? AND name >= ? AND taken > 0
       ORDER BY name LIMIT ?`,
   lastLock: 'SELECT max(id) AS id FROM lock',
@@ -119,30 +142,20 @@ export const STATEMENTS = {
   dropPlaces: 'DELETE FROM place WHERE lock = ?',
   dropRests: 'DELETE FROM rest WHERE lock = ?',
 
-  place: 'SELECT * FROM place WHERE lock = ? AND identity = ?',
-  addPlace: `INSERT INTO place (lock, identity, held, pushed, process, permits, ends_us, ticket,
-      joined, fence, granted_us, grant_ttl_us, min_hold_us, lock_delay_us, about)
-      VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   dropPlace: 'DELETE FROM place WHERE lock = ? AND identity = ?',
-  prolong: 'UPDATE place SET ends_us = ?, process = ?, pushed = 0 WHERE lock = ? AND identity = ?',
-  grant: `UPDATE place SET held = 1, pushed = ?, ends_us = ?, fence = ?, granted_us = ?
-      WHERE lock = ? AND identity = ?`,
-  front: 'SELECT * FROM place WHERE lock = ? AND held = 0 ORDER BY ticket, joined LIMIT 1',
+  prolong: 'UPDATE place SET ends_us = ?, process = ? WHERE lock = ? AND identity = ?',
   line: `SELECT identity, permits, about FROM place WHERE lock = ? AND held = 0
       ORDER BY ticket, joined LIMIT 100`,
   ahead: `SELECT count(*) AS n FROM place WHERE lock = ?1 AND held = 0 AND ticket <= ?2
       AND (ticket < ?2 OR joined < ?3)`,
   holders: 'SELECT * FROM place WHERE lock = ? AND held = 1 ORDER BY fence',
-  firstHolder:
-    'SELECT identity, about FROM place WHERE lock = ? AND held = 1 ORDER BY fence LIMIT 1',
   holdersOver: 'SELECT * FROM place WHERE lock = ? AND held = 1 AND ends_us <= ?',
   waitersOver: 'SELECT identity FROM place WHERE lock = ? AND held = 0 AND ends_us <= ?',
   holderProcesses: 'SELECT DISTINCT process FROM place WHERE lock = ? AND held = 1',
   bury: `UPDATE place SET ends_us = ?3
       WHERE lock = ?1 AND process = ?2 AND held = 1 AND ends_us > ?3`,
-  pushed: `SELECT lock.name, place.identity, place.fence, place.ends_us, meta.suspended_us
-      FROM place JOIN lock ON lock.id = place.lock JOIN meta
-      WHERE place.process = ? AND place.pushed = 1`,
+  granted: `SELECT identity, fence, ends_us, (SELECT suspended_us FROM meta) AS suspended_us
+      FROM place WHERE lock = ? AND held = 1 AND process = ?`,
 
   rests: 'SELECT permits, ends_us, fence, granted_us, about FROM rest WHERE lock = ? ORDER BY id',
   restsOver: 'DELETE FROM rest WHERE lock = ? AND ends_us <= ? RETURNING permits',
@@ -152,6 +165,7 @@ export const STATEMENTS = {
       UNION ALL SELECT ends_us FROM rest WHERE lock = ?1)`,
 } as const
 
+export type HotName = keyof typeof HOT
 export type StatementName = keyof typeof STATEMENTS
 
 /**
@@ -159,6 +173,7 @@ export type StatementName = keyof typeof STATEMENTS
  * character keeps its own code: a prefix of a text stays a prefix.
  */
 export function encode(text: string): string {
+  if (!text.includes('\0') && !text.includes('\u0001')) return text
   return text.replaceAll('\u0001', '\u0001b').replaceAll('\0', '\u0001a')
 }
 

@@ -2,12 +2,20 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { systemRandom } from '../../system/clock.ts'
 import { Bells } from './bells.ts'
-import type { Binding, Connection, Row, Statement, Value } from './binding.ts'
+import {
+  type Binding,
+  type Connection,
+  type Row,
+  type Statement,
+  type TupleStatement,
+  tuples,
+  type Value,
+} from './binding.ts'
 import { fileError } from './failure.ts'
 import { fileMark, prepareFile } from './files.ts'
 import type { MachineClock } from './machine-clock.ts'
 import { hasEnded, ownMark, type ProcessMark } from './peers.ts'
-import { APPLICATION_ID, MIGRATIONS, NEVER_US, STATEMENTS, type StatementName } from './schema.ts'
+import { APPLICATION_ID, HOT, MIGRATIONS, NEVER_US, STATEMENTS } from './schema.ts'
 import type { Statements } from './transaction.ts'
 
 /** What a session is opened with. */
@@ -141,7 +149,7 @@ export function otherMachineError(path: string): Error {
 /** Whether this machine was started since the file was used last. */
 function startsBoot(connection: Connection, machine: MachineClock, fresh: boolean): boolean {
   const { boot } = machine.sources
-  const meta = connection.prepare(STATEMENTS.meta).get() as Row
+  const meta = connection.prepare(HOT.meta).get() as Row
   if (meta['boot'] !== boot) return true
   return boot === '' && (fresh || machine.monotonicUs() < (meta['seen_us'] as number))
 }
@@ -204,18 +212,19 @@ function register(
 }
 
 function prepareAll(connection: Connection): Statements {
-  const prepared: Partial<Record<StatementName, Statement>> = {}
+  const prepared: Record<string, Statement | TupleStatement> = {}
+  for (const [name, sql] of Object.entries(HOT)) prepared[name] = tuples(connection.prepare(sql))
   for (const [name, sql] of Object.entries(STATEMENTS)) {
-    prepared[name as StatementName] = connection.prepare(sql)
+    prepared[name] = connection.prepare(sql)
   }
-  return prepared as Statements
+  return prepared as unknown as Statements
 }
 
 function inTransaction<T>(connection: Connection, work: () => T): T {
-  connection.exec(STATEMENTS.begin)
+  connection.exec(HOT.begin)
   try {
     const result = work()
-    connection.exec(STATEMENTS.commit)
+    connection.exec(HOT.commit)
     return result
   } catch (error) {
     try {

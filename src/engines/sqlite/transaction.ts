@@ -1,7 +1,9 @@
-import type { Statement } from './binding.ts'
-import type { StatementName } from './schema.ts'
+import type { Statement, TupleStatement } from './binding.ts'
+import type { HotName, StatementName } from './schema.ts'
 
-export type Statements = Readonly<Record<StatementName, Statement>>
+export type Statements = Readonly<
+  Record<StatementName, Statement> & Record<HotName, TupleStatement>
+>
 
 /**
  * What a waiter learns without asking: that it was granted, or (`grant` is null) that it no longer
@@ -23,6 +25,8 @@ export interface Transaction {
   readonly sql: Statements
   /** This engine's row in `process`. */
   readonly process: number
+  /** Numbers of locks by their names, as seen last. */
+  readonly lockIds: Map<string, number>
   /** The caller's `Clock.now()`, read before `nowUs`. */
   readonly sentAt: number
   /** The machine's clock. */

@@ -1,0 +1,111 @@
+import { connect, type EngineError, type Holdfast, type HoldfastOptions } from 'holdfast'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { startProxy } from '../support/proxy.ts'
+import { type RunningServer, startServer } from '../support/servers.ts'
+import { describeServers } from '../support/servers-under-test.ts'
+import { until } from '../support/until.ts'
+
+describeServers('a handoff', (name) => {
+  let server: RunningServer
+  const open: AsyncDisposable[] = []
+
+  beforeEach(async () => {
+    server = await startServer({ server: name })
+  })
+  afterEach(async () => {
+    for (const each of open.splice(0).reverse()) await each[Symbol.asyncDispose]()
+    await server.stop()
+  })
+
+  async function holdfast(url = server.url, options: HoldfastOptions = {}): Promise<Holdfast> {
+    const own = await connect(url, options)
+    open.push(own)
+    return own
+  }
+
+  async function waiting(own: Holdfast, count: number): Promise<void> {
+    await until(async () => (await own.inspect('m'))?.waiting === count, { what: 'the waiters' })
+  }
+
+  it('reaches a waiter whose place was lost and came back, without another look', async () => {
+    const [a, b] = [await holdfast(), await holdfast()]
+    const calls = async () => callsOf(await server.cli('info', 'commandstats'), 'evalsha')
+    await a.mutex('m').acquire({ ttlMs: 60_000 })
+    const waits = new Promise((resolve) => b.on('waiting', resolve))
+    const lease = b.mutex('m').acquire()
+    await waits
+    await server.call('flushall')
+    const again = await a.mutex('m').acquire({ ttlMs: 60_000 })
+    await waiting(a, 1)
+    const before = await calls()
+    await again.release()
+    await lease
+    // The release, and nothing of the waiter.
+    expect((await calls()) - before).toBe(1)
+  })
+
+  it('needs no right to publish', async () => {
+    await server.call('acl', 'setuser', 'quiet', 'on', '>pw', '~*', '+@all', 'resetchannels')
+    const url = server.url.replace('redis://', 'redis://quiet:pw@')
+    const [a, b] = [await holdfast(url), await holdfast(url)]
+    const lease = await a.mutex('m').acquire()
+    const next = b.mutex('m').acquire({ ttlMs: 600 })
+    await waiting(a, 1)
+    expect(await lease.release()).toBe(true)
+    expect((await next).held).toBe(true)
+  })
+
+  it('is told to whoever comes to the front when the one before leaves', async () => {
+    const own = await holdfast(server.url, { ttlMs: 60_000 })
+    await server.call('set', 'holdfast:m', 'foreign', 'px', 600_000)
+    const controller = new AbortController()
+    const first = own.mutex('m').acquire({ signal: controller.signal })
+    await waiting(own, 1)
+    const second = own.mutex('m').acquire()
+    await waiting(own, 2)
+    controller.abort()
+    await expect(first).rejects.toThrow()
+    await waiting(own, 1)
+    const freedAt = performance.now()
+    await server.call('del', 'holdfast:m')
+    await second
+    // A waiter that does not know that it is the first looks only every 3.3 s.
+    expect(performance.now() - freedAt).toBeLessThan(2500)
+  })
+
+  it('survives the loss of one reply to a renewal, however short the ttl', async () => {
+    const proxy = await startProxy({ targetPort: server.port })
+    open.push({ [Symbol.asyncDispose]: () => proxy.stop() })
+    const own = await holdfast(proxy.url)
+    for (const ttlMs of [500, 900, 1400]) {
+      const lease = await own.mutex(`m${ttlMs}`).acquire({ ttlMs })
+      const cuts = proxy.counters.cuts
+      proxy.blackHole('replies', 'evalsha')
+      await until(() => lease.state === 'jeopardy', { what: 'a renewal without an answer' })
+      proxy.heal({ stuck: 'drop' })
+      await until(() => lease.state !== 'jeopardy', { what: 'the next renewal' })
+      expect(lease.state, `ttl ${ttlMs}`).toBe('held')
+      expect(proxy.counters.cuts).toBeGreaterThanOrEqual(cuts)
+      await lease.release()
+    }
+  })
+
+  it('of one lock does not suffer from another whose keys are broken', async () => {
+    const own = await holdfast()
+    const told: EngineError[] = []
+    own.on('jeopardy', ({ lease, error }) => {
+      if (lease.name === 'good') told.push(error as EngineError)
+    })
+    const good = await own.mutex('good').acquire({ ttlMs: 600 })
+    const bad = await own.mutex('bad').acquire({ ttlMs: 600 })
+    await server.call('del', '{holdfast:bad}~fence')
+    await server.call('rpush', '{holdfast:bad}~fence', 'x')
+    await until(() => bad.state === 'lost', { what: 'the broken lock to be lost' })
+    expect(good.state).toBe('held')
+    expect(told).toEqual([])
+  })
+})
+
+function callsOf(stats: string, command: string): number {
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
+}
