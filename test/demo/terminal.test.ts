@@ -21,7 +21,9 @@ describe.skipIf(process.platform !== 'linux')('the demo in a terminal', () => {
 
   function inTerminal(args: string, { columns = 80, env = {} as NodeJS.ProcessEnv } = {}): Run {
     const command = `stty cols ${columns} rows 24; exec "${process.execPath}" "${main}" demo ${args}`
-    const terminal = { TERM: 'xterm-256color', HOLDFAST_URL: server.url, ...env }
+    // Node writes no colours where CI is set, even to a terminal.
+    const own = { CI: undefined, TERM: 'xterm-256color', HOLDFAST_URL: server.url }
+    const terminal = { ...own, ...env }
     return new Run('script', ['--quiet', '--return', '--command', command, '/dev/null'], terminal)
   }
 

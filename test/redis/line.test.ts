@@ -54,6 +54,16 @@ describeServers('the line', (name) => {
       what: `${count} waiters at ${lock}`,
     })
 
+  /** A place is seen a moment before its process can be told of a grant. */
+  const listening = (count: number): Promise<boolean> =>
+    until(
+      async () => {
+        const channels = await server.call('pubsub', 'channels', 'holdfast:grants:*')
+        return Array.isArray(channels) && channels.length === count
+      },
+      { what: `${count} processes that listen` },
+    )
+
   beforeAll(async () => {
     server = await startServer({ server: name })
   })
@@ -108,9 +118,11 @@ describeServers('the line', (name) => {
       const grant = doomed.call('acquire', { lock: 'm' })
       grant.catch(() => {})
       await waiting(own, 'm', 1)
+      await listening(1)
       // The next process is found by a push too: its own look would come only after seconds.
       const next = (await holdfast({ ttlMs: 60_000 })).mutex('m').acquire()
       await waiting(own, 'm', 2)
+      await listening(2)
       doomed.child.kill('SIGSTOP')
       const startedAt = performance.now()
       await lease.release()
