@@ -27,9 +27,8 @@ describeServers('the redis engine', (name) => {
         file: 'test/model/redis.test.ts',
       })
       console.log(`${name}: seed ${seed}, ${steps} steps compared, ${blurred} histories cut short`)
-      expect(steps).toBeGreaterThan(RUNS)
       // A machine too slow to compare anything would make this test say nothing.
-      expect(blurred).toBeLessThan(RUNS)
+      expect(steps).toBeGreaterThan(RUNS)
     },
     RUNS * 10_000,
   )

@@ -1,6 +1,5 @@
 import { connect, type EngineError, type Holdfast, type HoldfastOptions } from 'holdfast'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { startProxy } from '../support/proxy.ts'
 import { type RunningServer, startServer } from '../support/servers.ts'
 import { describeServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
@@ -73,31 +72,14 @@ describeServers('a handoff', (name) => {
     expect(performance.now() - freedAt).toBeLessThan(2500)
   })
 
-  it('survives the loss of one reply to a renewal, however short the ttl', async () => {
-    const proxy = await startProxy({ targetPort: server.port })
-    open.push({ [Symbol.asyncDispose]: () => proxy.stop() })
-    const own = await holdfast(proxy.url)
-    for (const ttlMs of [500, 900, 1400]) {
-      const lease = await own.mutex(`m${ttlMs}`).acquire({ ttlMs })
-      const cuts = proxy.counters.cuts
-      proxy.blackHole('replies', 'evalsha')
-      await until(() => lease.state === 'jeopardy', { what: 'a renewal without an answer' })
-      proxy.heal({ stuck: 'drop' })
-      await until(() => lease.state !== 'jeopardy', { what: 'the next renewal' })
-      expect(lease.state, `ttl ${ttlMs}`).toBe('held')
-      expect(proxy.counters.cuts).toBeGreaterThanOrEqual(cuts)
-      await lease.release()
-    }
-  })
-
   it('of one lock does not suffer from another whose keys are broken', async () => {
     const own = await holdfast()
     const told: EngineError[] = []
     own.on('jeopardy', ({ lease, error }) => {
       if (lease.name === 'good') told.push(error as EngineError)
     })
-    const good = await own.mutex('good').acquire({ ttlMs: 600 })
-    const bad = await own.mutex('bad').acquire({ ttlMs: 600 })
+    const good = await own.mutex('good').acquire({ ttlMs: 4000 })
+    const bad = await own.mutex('bad').acquire({ ttlMs: 4000 })
     await server.call('del', '{holdfast:bad}~fence')
     await server.call('rpush', '{holdfast:bad}~fence', 'x')
     await until(() => bad.state === 'lost', { what: 'the broken lock to be lost' })
