@@ -16,12 +16,17 @@ import {
 import { memory } from './engines/memory/index.ts'
 import type { RedisOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
+import { asyncContext } from './system/context.ts'
 
 export type { About } from './core/about.ts'
+export type { AllLocks, AllMember } from './core/all.ts'
+export type { AllLease } from './core/all-lease.ts'
 export type { Clock, Random, Timer } from './core/clock.ts'
+export type { CampaignOptions, Election, Leader, ObserveOptions } from './core/election.ts'
 export type * from './core/engine.ts'
 export {
   AcquireTimeoutError,
+  DeadlockError,
   EngineError,
   type ErrorCode,
   HoldfastError,
@@ -32,16 +37,23 @@ export {
   UnsupportedError,
 } from './core/errors.ts'
 export type { HoldfastEvents, Listener } from './core/events.ts'
+export type { Holdfast } from './core/holdfast.ts'
 export type {
+  BreakReport,
   HolderReport,
-  Holdfast,
   ListOptions,
   LockReport,
+  NamesOptions,
   WaiterReport,
-} from './core/holdfast.ts'
+} from './core/inspection.ts'
+export type { Leadership } from './core/leadership.ts'
 export type { Lease, LeaseState } from './core/lease.ts'
+export type { Lock } from './core/lock.ts'
 export type { Mutex } from './core/mutex.ts'
-export type { AcquireOptions, LeaseOptions } from './core/options.ts'
+export { type OncePerOutcome, oncePer } from './core/once-per.ts'
+export type { AcquireOptions, LeaseOptions, RunOptions } from './core/options.ts'
+export type { ReadWriteLock } from './core/read-write-lock.ts'
+export type { PermitOptions, Semaphore, SemaphoreOptions } from './core/semaphore.ts'
 
 /** Options of a Holdfast; the lease options are defaults for all of its locks. */
 export interface HoldfastOptions extends LeaseOptions {
@@ -90,7 +102,15 @@ function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
   const { requestTimeoutMs = 5000, clock = systemClock, random = systemRandom } = options
   checkWhole('requestTimeoutMs', requestTimeoutMs, 1, MAX_MS)
   const defaults = leaseSettings(options, DEFAULT_LEASE)
-  return { clock, random, defaults, requestTimeoutMs, host: hostname(), pid: process.pid }
+  return {
+    clock,
+    random,
+    defaults,
+    requestTimeoutMs,
+    host: hostname(),
+    pid: process.pid,
+    context: asyncContext(),
+  }
 }
 
 async function engineFor(url: string, options: HoldfastOptions & RedisOptions): Promise<Engine> {
