@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -205,10 +205,13 @@ describe.skipIf(process.platform !== 'linux')('the end of a demo', () => {
   })
 
   it('comes when nobody reads any more', async () => {
-    const command = `"${process.execPath}" "${main}" demo --json --task-ms 60000 | head -3`
-    const run = new Run('/bin/sh', ['-c', command], { HOLDFAST_URL: server.url })
-    expect(await run.end()).toMatchObject({ code: 0, err: '' })
-    await until(() => run.processes().length === 0, { what: 'every process to end' })
+    // Only a write can notice: every second another turn is told, for as long as it takes `head`.
+    const demo = `"${process.execPath}" "${main}" demo --json --processes 8 --task-ms 1000`
+    const run = new Run('/bin/sh', ['-c', `( ${demo}; echo $? >&2 ) | head -3`], {
+      HOLDFAST_URL: server.url,
+    })
+    expect(await run.end()).toMatchObject({ code: 0, err: `${128 + constants.signals.SIGPIPE}\n` })
+    expect(run.processes()).toEqual([])
     expect(run.events).toHaveLength(3)
   })
 })
