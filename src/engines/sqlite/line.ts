@@ -9,7 +9,7 @@ import type {
 } from '../../core/engine.ts'
 import { ShapeError } from '../../core/errors.ts'
 import type { Row, Tuple } from './binding.ts'
-import { freeUs, type Leaving, readPlace, type Stand } from './place-row.ts'
+import { freeUs, type Holder, type Holders, ManyHolders, OneHolder } from './holders.ts'
 import { decode, encode, NEVER_US } from './schema.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -31,6 +31,19 @@ const DEATH_LOOK_MS = 500
 /** A holder that was granted this short a while ago is not asked whether it still runs. */
 const FRESH_US = 50_000
 
+/** A waiter of the line. */
+interface Waiter {
+  readonly endsUs: number
+  readonly ticket: number
+  readonly joined: number
+}
+
+/** Who holds permits, or nobody while they stay taken. */
+type Resting = Omit<Holder, 'process' | 'minHoldUs' | 'lockDelayUs'>
+
+/** Where in a row of the lock the columns of its holder begin. */
+const HOLDER = 10
+
 /**
  * The weighted line of one lock inside a transaction: sweep what is over, let the caller's place
  * join, stay or leave, grant from the front while permits last, and say where the caller stands.
@@ -47,7 +60,10 @@ export class Line {
   #taken: number
   #waiting: number
   #quietUs: number
-  #changed = false
+  /** The holder of a lock with one permit is saved with the lock; others save themselves. */
+  #one: OneHolder | undefined
+  #holders: Holders
+  #changed: 'nothing' | 'counters' | 'all' = 'nothing'
 
   /** The line of a name; `undefined` when nobody used it for long. */
   static find(tx: Transaction, name: string): Line | undefined {
@@ -58,6 +74,7 @@ export class Line {
     const row = known ?? tx.sql.lock.get(encoded)
     if (row === undefined) return undefined
     if (known === undefined) tx.lockIds.set(name, row[0] as number)
+    tx.confirm(row[9] as number)
     return new Line(tx, name, row)
   }
 
@@ -67,8 +84,10 @@ export class Line {
     if (found === undefined) {
       const { kind, capacity } = shape
       const added = tx.sql.addLock.get(encode(name), kind, capacity, tx.wallMs) as Row
+      const { id, era } = added as { id: number; era: number }
+      tx.confirm(era)
       tx.addedLock()
-      return new Line(tx, name, [added['id'] as number, kind, capacity, 0, 0, 0, 0, 0, NEVER_US])
+      return new Line(tx, name, [id, kind, capacity, 0, 0, 0, 0, 0, NEVER_US, era, ''])
     }
     found.#take(shape)
     return found
@@ -86,6 +105,8 @@ export class Line {
     this.#taken = row[6] as number
     this.#waiting = row[7] as number
     this.#quietUs = row[8] as number
+    this.#one = this.#capacity === 1 ? new OneHolder(tx, row, HOLDER, this.#fence) : undefined
+    this.#holders = this.#one ?? new ManyHolders(tx, this.#id)
   }
 
   /** Whether nobody is here and nothing stays taken, as the last operation left it. */
@@ -98,10 +119,17 @@ export class Line {
     return this.#taken > 0
   }
 
-  /** Writes the counters back. The last call of every operation. */
+  /** Writes the lock back. The last call of every operation. */
   save(): void {
-    if (!this.#changed) return
-    this.#tx.sql.saveLock.get(
+    if (this.#changed === 'nothing') return
+    const { sql, wallMs } = this.#tx
+    const quietUs = this.empty ? NEVER_US : this.#quietUs
+    if (this.#changed === 'counters') {
+      sql.saveCounters.get(this.#ticket, this.#joined, this.#waiting, quietUs, wallMs, this.#id)
+      return
+    }
+    const holder = this.#one?.holder
+    sql.saveLock.get(
       this.#kind,
       this.#capacity,
       this.#fence,
@@ -109,16 +137,25 @@ export class Line {
       this.#joined,
       this.#taken,
       this.#waiting,
-      this.empty ? NEVER_US : this.#quietUs,
-      this.#tx.wallMs,
+      quietUs,
+      wallMs,
+      holder?.identity ?? '',
+      holder?.process ?? 0,
+      holder?.endsUs ?? 0,
+      holder?.grantedUs ?? 0,
+      holder?.minHoldUs ?? 0,
+      holder?.lockDelayUs ?? 0,
+      holder?.about ?? '',
       this.#id,
     )
   }
 
   acquire(claim: Claim): Spot {
     this.#sweep()
-    let found = this.empty ? undefined : this.#find(claim.identity)
-    if (found === undefined) {
+    const holder = this.#holder(claim.identity)
+    if (holder !== undefined) return this.#stay(holder, claim)
+    let waiter = this.#waiter(claim.identity)
+    if (waiter === undefined) {
       if (claim.ticket === undefined) {
         // Whoever came before is served first; then the newcomer needs no place in the line.
         this.#admit()
@@ -129,48 +166,53 @@ export class Line {
         // Every ticket is smaller than the next one, and nobody was granted since.
         return this.#waits(this.#waiting - 1, this.#ticket, claim)
       }
-      this.#join(claim, claim.ticket)
+      waiter = this.#join(claim, claim.ticket)
     } else {
-      this.#keepAlive(found, claim)
+      this.#wait(claim, waiter)
     }
-    this.#admit(claim)
-    found = this.#find(claim.identity)
-    if (found?.held === false && !claim.wait) {
-      this.#leave(claim.identity)
-      this.#admit()
-      found = undefined
-    }
-    return this.#spot(claim, found)
+    const granted = this.#admit(claim)
+    if (granted !== undefined) return this.#held(granted)
+    if (claim.wait) return this.#stands(claim, waiter)
+    this.#leave(claim.identity)
+    this.#admit()
+    return { state: 'absent', ...this.#occupant() }
   }
 
   renew(place: Place): Spot {
     this.#sweep()
-    let found = this.empty ? undefined : this.#find(place.identity)
-    if (found !== undefined) this.#keepAlive(found, place)
-    if (found?.held === true && place.fence !== undefined) this.#raise(found, place, place.fence)
-    this.#admit(place)
-    if (found?.held !== true) {
-      if (found !== undefined && this.#taken > 0 && this.#bury(place)) this.#admit(place)
-      found = found === undefined ? undefined : this.#find(place.identity)
+    const holder = this.#holder(place.identity)
+    if (holder !== undefined) {
+      if (place.fence !== undefined && place.fence > holder.fence) {
+        holder.fence = place.fence
+        this.#fence = Math.max(this.#fence, place.fence)
+        this.#changed = 'all'
+      }
+      return this.#stay(holder, place)
     }
-    return this.#spot(place, found)
+    const waiter = this.#waiter(place.identity)
+    if (waiter !== undefined) this.#wait(place, waiter)
+    let granted = this.#admit(place)
+    if (waiter === undefined) return { state: 'absent', ...this.#occupant() }
+    if (granted === undefined && this.#taken > 0 && this.#bury(place)) granted = this.#admit(place)
+    return granted === undefined ? this.#stands(place, waiter) : this.#held(granted)
   }
 
   release(place: Place, force = false): boolean {
     this.#sweep()
     const { identity } = place
-    const row = this.empty ? undefined : this.#tx.sql.takePlace.get(this.#id, identity)
-    if (row?.[0] === 1) {
-      const [, permits, fence, grantedUs, about] = row as [1, number, number, number, string]
-      const untilUs = force ? 0 : grantedUs + place.minHoldMs * 1000
-      this.#free({ identity, permits, fence, grantedUs, about }, untilUs)
-    } else if (row !== undefined) {
+    const holder = this.#taken === 0 ? undefined : this.#holders.take(identity)
+    let there = true
+    if (holder !== undefined) {
+      this.#free(holder, force ? 0 : holder.grantedUs + place.minHoldMs * 1000)
+    } else if (this.#waiting > 0 && this.#tx.sql.takeWaiter.get(this.#id, identity) !== undefined) {
       this.#left()
       this.#tx.news.push({ name: this.#name, identity, grant: null })
+    } else {
+      there = false
     }
     const cleared = force && this.#clear(identity)
     this.#admit()
-    return row !== undefined || cleared
+    return there || cleared
   }
 
   /** Lets time, and the end of processes, take effect. */
@@ -183,23 +225,20 @@ export class Line {
   inspect(): LockState | null {
     if (this.empty) return null
     const { sql, nowUs } = this.#tx
-    const state = (row: Row, identity: string): HolderState => ({
-      identity,
+    const state = (holder: Resting): HolderState => ({
+      identity: holder.identity,
       ours: true,
-      about: decode(row['about'] as string),
-      permits: row['permits'] as number,
-      fence: row['fence'] as number,
-      ttlMs: ((row['ends_us'] as number) - nowUs) / 1000,
-      heldMs: (nowUs - (row['granted_us'] as number)) / 1000,
+      about: decode(holder.about),
+      permits: holder.permits,
+      fence: holder.fence,
+      ttlMs: (holder.endsUs - nowUs) / 1000,
+      heldMs: (nowUs - holder.grantedUs) / 1000,
     })
     return {
       name: this.#name,
       kind: this.#kind,
       capacity: this.#capacity,
-      holders: [
-        ...sql.holders.all(this.#id).map((row) => state(row, row['identity'] as string)),
-        ...sql.rests.all(this.#id).map((row) => state(row, '')),
-      ],
+      holders: [...this.#holders.all(), ...this.#rests()].map(state),
       waiters: sql.line.all(this.#id).map((row) => ({
         identity: row['identity'] as string,
         permits: row['permits'] as number,
@@ -219,30 +258,26 @@ export class Line {
     }
     this.#kind = shape.kind
     this.#capacity = shape.capacity
-    this.#changed = true
+    this.#one = shape.capacity === 1 ? new OneHolder(this.#tx, [''], 0, 0) : undefined
+    this.#holders = this.#one ?? new ManyHolders(this.#tx, this.#id)
+    this.#changed = 'all'
   }
 
-  #find(identity: string): Stand | undefined {
-    const row = this.#tx.sql.place.get(this.#id, identity)
-    if (row === undefined) return undefined
-    return {
-      held: row[0] === 1,
-      endsUs: row[1] as number,
-      ticket: row[2] as number,
-      joined: row[3] as number,
-      fence: row[4] as number,
-    }
+  #holder(identity: string): Holder | undefined {
+    return this.#taken === 0 ? undefined : this.#holders.find(identity)
+  }
+
+  #waiter(identity: string): Waiter | undefined {
+    if (this.#waiting === 0) return undefined
+    const row = this.#tx.sql.waiter.get(this.#id, identity)
+    return row && { endsUs: row[0] as number, ticket: row[1] as number, joined: row[2] as number }
   }
 
   /** Removes every place whose time is over. */
   #sweep(): void {
     const { sql, nowUs, news } = this.#tx
     if (nowUs < this.#quietUs) return
-    for (const row of sql.holdersOver.all(this.#id, nowUs)) {
-      const holder = readPlace(row)
-      sql.dropPlace.run(this.#id, holder.identity)
-      this.#free(holder, freeUs(holder))
-    }
+    for (const holder of this.#holders.takeOver()) this.#free(holder, freeUs(holder))
     for (const rest of sql.restsOver.all(this.#id, nowUs)) {
       this.#taken -= rest['permits'] as number
     }
@@ -250,23 +285,23 @@ export class Line {
       this.#leave(identity as string)
       news.push({ name: this.#name, identity: identity as string, grant: null })
     }
-    this.#quietUs = (sql.quiet.get(this.#id)?.['us'] as number | null) ?? NEVER_US
-    this.#changed = true
+    const quietUs = (sql.quiet.get(this.#id)?.['us'] as number | null) ?? NEVER_US
+    this.#quietUs = Math.min(quietUs, this.#one?.holder?.endsUs ?? NEVER_US)
+    this.#changed = 'all'
   }
 
   /** Ends the leases of processes that provably ended; says whether there were any. */
   #bury(asking?: Place): boolean {
-    const { sql, nowUs } = this.#tx
     if (this.#taken === 0 || this.#isFresh() || !this.#tx.mayBury(this.#id)) return false
     if (asking !== undefined && this.#waiting > 1 && !this.#isFront(asking)) return false
     let found = false
-    for (const { process } of sql.holderProcesses.all(this.#id)) {
-      if (!this.#tx.hasEnded(process as number)) continue
-      sql.bury.run(this.#id, process as number, nowUs)
+    for (const process of new Set(this.#holders.all().map((holder) => holder.process))) {
+      if (!this.#tx.hasEnded(process)) continue
+      this.#holders.bury(process)
       found = true
     }
     if (found) {
-      this.#quietUs = nowUs
+      this.#quietUs = this.#tx.nowUs
       this.#sweep()
     }
     return found
@@ -281,33 +316,52 @@ export class Line {
     return this.#tx.sql.front.get(this.#id)?.[0] === place.identity
   }
 
-  /** Grants from the front while permits last. The first that does not fit blocks the rest. */
-  #admit(asking?: Place): void {
+  /**
+   * Grants from the front while permits last. The first that does not fit blocks the rest. Returns
+   * what is granted to the place that asks.
+   */
+  #admit(asking?: Place): Holder | undefined {
     const { sql, nowUs, news } = this.#tx
+    let answer: Holder | undefined
     while (this.#waiting > 0 && this.#taken < this.#capacity) {
       const row = sql.front.get(this.#id)
-      if (row === undefined) return
+      if (row === undefined) break
       const permits = row[1] as number
-      if (permits > this.#capacity - this.#taken) return
+      if (permits > this.#capacity - this.#taken) break
       const identity = row[0] as string
       const process = row[2] as number
       const asks = identity === asking?.identity
+      this.#leave(identity)
       if (!asks && !this.#tx.reaches(process)) {
         // A grant that nobody hears would keep the lock for a whole lease. Should the process be
         // alive after all, its ticket brings it back to this place.
-        this.#leave(identity)
         news.push({ name: this.#name, identity, grant: null })
         continue
       }
       const fence = this.#draw()
       const endsUs = nowUs + (asks ? asking.ttlMs * 1000 : (row[3] as number))
-      sql.grant.get(endsUs, fence, nowUs, this.#id, identity)
-      this.#waiting -= 1
-      this.#taken += permits
-      this.#expect(endsUs)
-      if (asks) continue
-      news.push({ name: this.#name, identity, grant: { fence, endsUs, process } })
+      const holder: Holder = {
+        identity,
+        process,
+        permits,
+        endsUs,
+        fence,
+        grantedUs: nowUs,
+        minHoldUs: row[4] as number,
+        lockDelayUs: row[5] as number,
+        about: row[6] as string,
+      }
+      this.#grant(holder)
+      if (asks) answer = holder
+      else news.push({ name: this.#name, identity, grant: { fence, endsUs, process } })
     }
+    return answer
+  }
+
+  #grant(holder: Holder): void {
+    this.#holders.add(holder)
+    this.#taken += holder.permits
+    this.#expect(holder.endsUs)
   }
 
   #fits(claim: Claim): boolean {
@@ -316,45 +370,44 @@ export class Line {
 
   /** Grants a newcomer for whom there is room. */
   #enter(claim: Claim): Spot {
-    const { nowUs } = this.#tx
+    const { nowUs, process } = this.#tx
     const fence = this.#draw()
     const leftUs = claim.ttlMs * 1000
     this.#ticket = this.#nextTicket()
-    this.#add(claim, { held: 1, endsUs: nowUs + leftUs, fence, grantedUs: nowUs })
-    this.#taken += claim.permits
+    this.#grant({
+      identity: claim.identity,
+      process,
+      permits: claim.permits,
+      endsUs: nowUs + leftUs,
+      fence,
+      grantedUs: nowUs,
+      minHoldUs: claim.minHoldMs * 1000,
+      lockDelayUs: claim.lockDelayMs * 1000,
+      about: encode(claim.about),
+    })
     return { state: 'held', fence, leftUs }
   }
 
-  #join(claim: Claim, ticket: number): void {
+  #join(claim: Claim, ticket: number): Waiter {
     this.#ticket = Math.max(this.#ticket, ticket)
-    const endsUs = this.#tx.nowUs + claim.waitTtlMs * 1000
-    this.#add(claim, { held: 0, endsUs, fence: 0, grantedUs: 0 }, ticket)
-    this.#waiting += 1
-  }
-
-  #add(
-    claim: Claim,
-    stand: { held: 0 | 1; endsUs: number; fence: number; grantedUs: number },
-    ticket: number = this.#ticket,
-  ): void {
     this.#joined += 1
-    this.#tx.sql.addPlace.get(
+    const endsUs = this.#tx.nowUs + claim.waitTtlMs * 1000
+    this.#tx.sql.addWaiter.get(
       this.#id,
       claim.identity,
-      stand.held,
       this.#tx.process,
       claim.permits,
-      stand.endsUs,
+      endsUs,
       ticket,
       this.#joined,
-      stand.fence,
-      stand.grantedUs,
       claim.grantTtlMs * 1000,
       claim.minHoldMs * 1000,
       claim.lockDelayMs * 1000,
       encode(claim.about),
     )
-    this.#expect(stand.endsUs)
+    this.#waiting += 1
+    this.#expect(endsUs)
+    return { endsUs, ticket, joined: this.#joined }
   }
 
   #nextTicket(): number {
@@ -363,14 +416,14 @@ export class Line {
 
   #draw(): number {
     this.#fence = Math.max(this.#fence + 1, this.#tx.wallMicros)
-    this.#changed = true
+    this.#changed = 'all'
     return this.#fence
   }
 
   /** A holder is out. Its permits stay taken until `untilUs`, when that is still to come. */
-  #free(holder: Leaving, untilUs: number): void {
+  #free(holder: Holder, untilUs: number): void {
     const { sql, nowUs } = this.#tx
-    this.#changed = true
+    this.#changed = 'all'
     if (untilUs > nowUs) {
       const { identity, permits, fence, grantedUs, about } = holder
       sql.addRest.run(this.#id, permits, untilUs, fence, grantedUs, about, identity)
@@ -384,41 +437,41 @@ export class Line {
   #clear(identity: string): boolean {
     const rests = this.#taken === 0 ? [] : this.#tx.sql.dropRestsOf.all(this.#id, identity)
     for (const rest of rests) this.#taken -= rest['permits'] as number
-    this.#changed ||= rests.length > 0
+    if (rests.length > 0) this.#changed = 'all'
     return rests.length > 0
   }
 
-  #raise(found: Stand, place: Place, fence: number): void {
-    if (fence <= found.fence) return
-    found.fence = fence
-    this.#tx.sql.raise.run(fence, this.#id, place.identity)
-    this.#fence = Math.max(this.#fence, fence)
-    this.#changed = true
-  }
-
   #leave(identity: string): void {
-    this.#tx.sql.dropPlace.run(this.#id, identity)
+    this.#tx.sql.dropWaiter.get(this.#id, identity)
     this.#left()
   }
 
   #left(): void {
     this.#waiting -= 1
-    this.#changed = true
+    this.#count()
   }
 
-  /** A place that is here lives on. A life is never cut short by a call that asks for less. */
-  #keepAlive(found: Stand, place: Place): void {
-    const ttlMs = found.held ? place.ttlMs : place.waitTtlMs
-    found.endsUs = Math.max(found.endsUs, this.#tx.nowUs + ttlMs * 1000)
-    this.#tx.sql.prolong.run(found.endsUs, this.#tx.process, this.#id, place.identity)
+  /** A holder lives on. A life is never cut short by a call that asks for less. */
+  #stay(holder: Holder, place: Place): Spot {
+    holder.endsUs = Math.max(holder.endsUs, this.#tx.nowUs + place.ttlMs * 1000)
+    holder.process = this.#tx.process
+    this.#holders.update(holder)
+    if (this.#one !== undefined) this.#changed = 'all'
+    this.#admit()
+    return this.#held(holder)
   }
 
-  #spot(place: Place, found: Stand | undefined): Spot {
-    if (found?.held === true) {
-      return { state: 'held', fence: found.fence, leftUs: found.endsUs - this.#tx.nowUs }
-    }
-    if (found === undefined) return { state: 'absent', ...this.#occupant() }
-    const { ticket, joined } = found
+  /** A waiter lives on. */
+  #wait(place: Place, { endsUs }: Waiter): void {
+    const untilUs = Math.max(endsUs, this.#tx.nowUs + place.waitTtlMs * 1000)
+    this.#tx.sql.prolongWaiter.run(untilUs, this.#tx.process, this.#id, place.identity)
+  }
+
+  #held({ fence, endsUs }: Holder): Spot {
+    return { state: 'held', fence, leftUs: endsUs - this.#tx.nowUs }
+  }
+
+  #stands(place: Place, { ticket, joined }: Waiter): Spot {
     const counted = this.#waiting > 1 ? this.#tx.sql.ahead.get(this.#id, ticket, joined) : undefined
     return this.#waits((counted?.['n'] as number | undefined) ?? 0, ticket, place)
   }
@@ -433,16 +486,30 @@ export class Line {
 
   #occupant(): { occupant?: Occupant } {
     if (this.#taken === 0) return {}
-    const { sql } = this.#tx
-    const holder = sql.firstHolder.get(this.#id)
-    const about = holder?.[1] ?? sql.rests.get(this.#id)?.['about']
-    if (about === undefined) return {}
-    const identity = (holder?.[0] as string | undefined) ?? ''
-    return { occupant: { identity, ours: true, about: decode(about as string) } }
+    const holder = this.#holders.all()[0] ?? this.#rests()[0]
+    if (holder === undefined) return {}
+    const { identity, about } = holder
+    return { occupant: { identity, ours: true, about: decode(about) } }
+  }
+
+  /** Permits that nobody holds and that stay taken. */
+  #rests(): Resting[] {
+    return this.#tx.sql.rests.all(this.#id).map((row) => ({
+      identity: '',
+      about: row['about'] as string,
+      permits: row['permits'] as number,
+      fence: row['fence'] as number,
+      endsUs: row['ends_us'] as number,
+      grantedUs: row['granted_us'] as number,
+    }))
   }
 
   #expect(endsUs: number): void {
     this.#quietUs = Math.min(this.#quietUs, endsUs)
-    this.#changed = true
+    this.#count()
+  }
+
+  #count(): void {
+    if (this.#changed === 'nothing') this.#changed = 'counters'
   }
 }
