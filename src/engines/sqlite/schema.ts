@@ -139,11 +139,6 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ]
 
-/** A row of `lock` in the order that `Line` reads it. */
-const LOCK =
-  'id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us, era, holder, process, ' +
-  'ends_us, granted_us, min_hold_us, lock_delay_us, about'
-
 /**
  * What every hand-off runs, prepared once per connection. They answer with tuples, and those that
  * answer nothing are asked with `get` too: `run` makes an object that counts changes.
@@ -152,8 +147,12 @@ export const HOT = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
 
-  lock: `SELECT ${LOCK} FROM lock WHERE name = ?`,
-  lockById: `SELECT ${LOCK} FROM lock WHERE id = ? AND name = ?`,
+  lock: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us, era, holder,
+      process, ends_us, granted_us, min_hold_us, lock_delay_us, about FROM lock
+      WHERE name = ?`,
+  lockById: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us, era, holder,
+      process, ends_us, granted_us, min_hold_us, lock_delay_us, about FROM lock
+      WHERE id = ? AND name = ?`,
   heard: 'SELECT id, capacity, fence, era, holder, process, ends_us FROM lock WHERE name = ?',
   heardById: `SELECT id, capacity, fence, era, holder, process, ends_us FROM lock
       WHERE id = ? AND name = ?`,
@@ -192,7 +191,7 @@ export const STATEMENTS = {
       AND NOT EXISTS (SELECT 1 FROM lock WHERE process = ?1 AND holder <> '')`,
 
   addLock: `INSERT INTO lock (name, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us,
-      used_ms, era) VALUES (?, ?, ?, 0, 0, 0, 0, 0, ${NEVER_US}, ?, (SELECT era FROM meta))
+      used_ms, era) VALUES (?, ?, ?, 0, 0, 0, 0, 0, 9007199254740991, ?, (SELECT era FROM meta))
       RETURNING id, era`,
   lockNames: `SELECT name, quiet_us FROM lock WHERE name > ? AND name >= ? AND taken > 0
       ORDER BY name LIMIT ?`,
