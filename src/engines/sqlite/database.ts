@@ -214,8 +214,8 @@ export class Database {
 
   /** Opens the file where it is not open, and begins. */
   #enter(): void {
-    // Every time: a grant in a file that nobody else sees any more excludes nobody. While others
-    // are in the file it costs only what the pauses between two tries are for.
+    // A grant in a file that nobody else sees any more excludes nobody. While others are in the
+    // file the look costs only what the pauses between two tries are for.
     if (this.#tries > QUICK_TRIES && this.#session?.isCurrent() === false) this.#leave()
     if (this.#session !== undefined) {
       try {

@@ -20,6 +20,8 @@ export interface Holders {
   find(identity: string): Holder | undefined
   /** All of them, the oldest grant first. */
   all(): readonly Holder[]
+  /** The one with the oldest grant. */
+  first(): Holder | undefined
   add(holder: Holder): void
   /** Writes back what was changed of a holder. */
   update(holder: Holder): void
@@ -58,7 +60,7 @@ export class OneHolder implements Holders {
     }
   }
 
-  get holder(): Holder | undefined {
+  first(): Holder | undefined {
     return this.#holder
   }
 
@@ -113,6 +115,10 @@ export class ManyHolders implements Holders {
 
   all(): readonly Holder[] {
     return this.#tx.sql.holders.all(this.#lock).map((row) => readHolder(row))
+  }
+
+  first(): Holder | undefined {
+    return readHolder(this.#tx.sql.firstHolder.get(this.#lock))
   }
 
   add(holder: Holder): void {

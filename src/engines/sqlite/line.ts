@@ -1,16 +1,9 @@
-import type {
-  Claim,
-  HolderState,
-  Kind,
-  LockState,
-  Occupant,
-  Place,
-  Shape,
-} from '../../core/engine.ts'
+import type { Claim, LockState, Occupant, Place, Shape } from '../../core/engine.ts'
 import { ShapeError } from '../../core/errors.ts'
-import type { Row, Tuple } from './binding.ts'
-import { freeUs, type Holder, type Holders, ManyHolders, OneHolder } from './holders.ts'
-import { decode, encode, NEVER_US } from './schema.ts'
+import { freeUs, type Holder } from './holders.ts'
+import { inspect, occupantOf } from './inspect.ts'
+import { LockRow } from './lock-row.ts'
+import { encode } from './schema.ts'
 import type { Transaction } from './transaction.ts'
 
 /** Where a place stands, in microseconds left: the line knows no clock of any caller. */
@@ -38,116 +31,42 @@ interface Waiter {
   readonly joined: number
 }
 
-/** Who holds permits, or nobody while they stay taken. */
-type Resting = Omit<Holder, 'process' | 'minHoldUs' | 'lockDelayUs'>
-
-/** Where in a row of the lock the columns of its holder begin. */
-const HOLDER = 10
-
 /**
  * The weighted line of one lock inside a transaction: sweep what is over, let the caller's place
  * join, stay or leave, grant from the front while permits last, and say where the caller stands.
  */
 export class Line {
   readonly #tx: Transaction
-  readonly #name: string
-  readonly #id: number
-  #kind: Kind
-  #capacity: number
-  #fence: number
-  #ticket: number
-  #joined: number
-  #taken: number
-  #waiting: number
-  #quietUs: number
-  /** The holder of a lock with one permit is saved with the lock; others save themselves. */
-  #one: OneHolder | undefined
-  #holders: Holders
-  #changed: 'nothing' | 'counters' | 'all' = 'nothing'
+  readonly #lock: LockRow
 
   /** The line of a name; `undefined` when nobody used it for long. */
   static find(tx: Transaction, name: string): Line | undefined {
-    const encoded = encode(name)
-    // By its number a lock is found with half the pages read; the name says whether it still is it.
-    const id = tx.lockIds.get(name)
-    const known = id === undefined ? undefined : tx.sql.lockById.get(id, encoded)
-    const row = known ?? tx.sql.lock.get(encoded)
-    if (row === undefined) return undefined
-    if (known === undefined) tx.lockIds.set(name, row[0] as number)
-    tx.confirm(row[9] as number)
-    return new Line(tx, name, row)
+    const lock = LockRow.find(tx, name)
+    return lock && new Line(tx, lock)
   }
 
   /** The line of a name as a lock of this shape, or `ShapeError` while it is one of another. */
   static fitting(tx: Transaction, name: string, shape: Shape): Line {
-    const found = Line.find(tx, name)
-    if (found === undefined) {
-      const { kind, capacity } = shape
-      const added = tx.sql.addLock.get(encode(name), kind, capacity, tx.wallMs) as Row
-      const { id, era } = added as { id: number; era: number }
-      tx.confirm(era)
-      tx.addedLock()
-      return new Line(tx, name, [id, kind, capacity, 0, 0, 0, 0, 0, NEVER_US, era, ''])
-    }
-    found.#take(shape)
+    const lock = LockRow.find(tx, name)
+    if (lock === undefined) return new Line(tx, LockRow.add(tx, name, shape))
+    const found = new Line(tx, lock)
+    if (lock.kind !== shape.kind || lock.capacity !== shape.capacity) found.#reshape(shape)
     return found
   }
 
-  private constructor(tx: Transaction, name: string, row: Tuple) {
+  private constructor(tx: Transaction, lock: LockRow) {
     this.#tx = tx
-    this.#name = name
-    this.#id = row[0] as number
-    this.#kind = row[1] as Kind
-    this.#capacity = row[2] as number
-    this.#fence = row[3] as number
-    this.#ticket = row[4] as number
-    this.#joined = row[5] as number
-    this.#taken = row[6] as number
-    this.#waiting = row[7] as number
-    this.#quietUs = row[8] as number
-    this.#one = this.#capacity === 1 ? new OneHolder(tx, row, HOLDER, this.#fence) : undefined
-    this.#holders = this.#one ?? new ManyHolders(tx, this.#id)
-  }
-
-  /** Whether nobody is here and nothing stays taken, as the last operation left it. */
-  get empty(): boolean {
-    return this.#taken === 0 && this.#waiting === 0
+    this.#lock = lock
   }
 
   /** Whether permits are taken, as the last operation left it. */
   get taken(): boolean {
-    return this.#taken > 0
+    return this.#lock.taken > 0
   }
 
   /** Writes the lock back. The last call of every operation. */
   save(): void {
-    if (this.#changed === 'nothing') return
-    const { sql, wallMs } = this.#tx
-    const quietUs = this.empty ? NEVER_US : this.#quietUs
-    if (this.#changed === 'counters') {
-      sql.saveCounters.get(this.#ticket, this.#joined, this.#waiting, quietUs, wallMs, this.#id)
-      return
-    }
-    const holder = this.#one?.holder
-    sql.saveLock.get(
-      this.#kind,
-      this.#capacity,
-      this.#fence,
-      this.#ticket,
-      this.#joined,
-      this.#taken,
-      this.#waiting,
-      quietUs,
-      wallMs,
-      holder?.identity ?? '',
-      holder?.process ?? 0,
-      holder?.endsUs ?? 0,
-      holder?.grantedUs ?? 0,
-      holder?.minHoldUs ?? 0,
-      holder?.lockDelayUs ?? 0,
-      holder?.about ?? '',
-      this.#id,
-    )
+    this.#lock.save()
   }
 
   acquire(claim: Claim): Spot {
@@ -162,9 +81,9 @@ export class Line {
         if (!this.#fits(claim) && this.#bury()) this.#admit()
         if (this.#fits(claim)) return this.#enter(claim)
         if (!claim.wait) return { state: 'absent', ...this.#occupant() }
-        this.#join(claim, this.#nextTicket())
+        this.#join(claim, this.#lock.nextTicket())
         // Every ticket is smaller than the next one, and nobody was granted since.
-        return this.#waits(this.#waiting - 1, this.#ticket, claim)
+        return this.#waits(this.#lock.waiting - 1, this.#lock.ticket, claim)
       }
       waiter = this.#join(claim, claim.ticket)
     } else {
@@ -184,8 +103,8 @@ export class Line {
     if (holder !== undefined) {
       if (place.fence !== undefined && place.fence > holder.fence) {
         holder.fence = place.fence
-        this.#fence = Math.max(this.#fence, place.fence)
-        this.#changed = 'all'
+        this.#lock.fence = Math.max(this.#lock.fence, place.fence)
+        this.#lock.changed = 'all'
       }
       return this.#stay(holder, place)
     }
@@ -193,20 +112,23 @@ export class Line {
     if (waiter !== undefined) this.#wait(place, waiter)
     let granted = this.#admit(place)
     if (waiter === undefined) return { state: 'absent', ...this.#occupant() }
-    if (granted === undefined && this.#taken > 0 && this.#bury(place)) granted = this.#admit(place)
+    if (granted === undefined && this.#bury(place)) granted = this.#admit(place)
     return granted === undefined ? this.#stands(place, waiter) : this.#held(granted)
   }
 
   release(place: Place, force = false): boolean {
     this.#sweep()
     const { identity } = place
-    const holder = this.#taken === 0 ? undefined : this.#holders.take(identity)
+    const holder = this.#lock.taken === 0 ? undefined : this.#lock.holders.take(identity)
     let there = true
     if (holder !== undefined) {
       this.#free(holder, force ? 0 : holder.grantedUs + place.minHoldMs * 1000)
-    } else if (this.#waiting > 0 && this.#tx.sql.takeWaiter.get(this.#id, identity) !== undefined) {
+    } else if (
+      this.#lock.waiting > 0 &&
+      this.#tx.sql.takeWaiter.get(this.#lock.id, identity) !== undefined
+    ) {
       this.#left()
-      this.#tx.news.push({ name: this.#name, identity, grant: null })
+      this.#tx.news.push({ name: this.#lock.name, identity, grant: null })
     } else {
       there = false
     }
@@ -223,85 +145,56 @@ export class Line {
   }
 
   inspect(): LockState | null {
-    if (this.empty) return null
-    const { sql, nowUs } = this.#tx
-    const state = (holder: Resting): HolderState => ({
-      identity: holder.identity,
-      ours: true,
-      about: decode(holder.about),
-      permits: holder.permits,
-      fence: holder.fence,
-      ttlMs: (holder.endsUs - nowUs) / 1000,
-      heldMs: (nowUs - holder.grantedUs) / 1000,
-    })
-    return {
-      name: this.#name,
-      kind: this.#kind,
-      capacity: this.#capacity,
-      holders: [...this.#holders.all(), ...this.#rests()].map(state),
-      waiters: sql.line.all(this.#id).map((row) => ({
-        identity: row['identity'] as string,
-        permits: row['permits'] as number,
-        about: decode(row['about'] as string),
-      })),
-      waiting: this.#waiting,
-    }
+    return this.#lock.empty ? null : inspect(this.#tx, this.#lock)
   }
 
-  #take(shape: Shape): void {
-    if (this.#kind === shape.kind && this.#capacity === shape.capacity) return
-    if (!this.empty) this.look()
-    if (!this.empty) {
-      this.save()
-      const found = { kind: this.#kind, capacity: this.#capacity }
-      throw new ShapeError(this.#name, shape, found)
+  #reshape(shape: Shape): void {
+    const lock = this.#lock
+    if (!lock.empty) this.look()
+    if (!lock.empty) {
+      lock.save()
+      throw new ShapeError(lock.name, shape, { kind: lock.kind, capacity: lock.capacity })
     }
-    this.#kind = shape.kind
-    this.#capacity = shape.capacity
-    this.#one = shape.capacity === 1 ? new OneHolder(this.#tx, [''], 0, 0) : undefined
-    this.#holders = this.#one ?? new ManyHolders(this.#tx, this.#id)
-    this.#changed = 'all'
+    lock.reshape(shape)
   }
 
   #holder(identity: string): Holder | undefined {
-    return this.#taken === 0 ? undefined : this.#holders.find(identity)
+    return this.#lock.taken === 0 ? undefined : this.#lock.holders.find(identity)
   }
 
   #waiter(identity: string): Waiter | undefined {
-    if (this.#waiting === 0) return undefined
-    const row = this.#tx.sql.waiter.get(this.#id, identity)
+    if (this.#lock.waiting === 0) return undefined
+    const row = this.#tx.sql.waiter.get(this.#lock.id, identity)
     return row && { endsUs: row[0] as number, ticket: row[1] as number, joined: row[2] as number }
   }
 
   /** Removes every place whose time is over. */
   #sweep(): void {
     const { sql, nowUs, news } = this.#tx
-    if (nowUs < this.#quietUs) return
-    for (const holder of this.#holders.takeOver()) this.#free(holder, freeUs(holder))
-    for (const rest of sql.restsOver.all(this.#id, nowUs)) {
-      this.#taken -= rest['permits'] as number
+    if (nowUs < this.#lock.quietUs) return
+    for (const holder of this.#lock.holders.takeOver()) this.#free(holder, freeUs(holder))
+    for (const rest of sql.restsOver.all(this.#lock.id, nowUs)) {
+      this.#lock.taken -= rest['permits'] as number
     }
-    for (const { identity } of sql.waitersOver.all(this.#id, nowUs)) {
+    for (const { identity } of sql.waitersOver.all(this.#lock.id, nowUs)) {
       this.#leave(identity as string)
-      news.push({ name: this.#name, identity: identity as string, grant: null })
+      news.push({ name: this.#lock.name, identity: identity as string, grant: null })
     }
-    const quietUs = (sql.quiet.get(this.#id)?.['us'] as number | null) ?? NEVER_US
-    this.#quietUs = Math.min(quietUs, this.#one?.holder?.endsUs ?? NEVER_US)
-    this.#changed = 'all'
+    this.#lock.findQuiet()
   }
 
   /** Ends the leases of processes that provably ended; says whether there were any. */
   #bury(asking?: Place): boolean {
-    if (this.#taken === 0 || this.#isFresh() || !this.#tx.mayBury(this.#id)) return false
-    if (asking !== undefined && this.#waiting > 1 && !this.#isFront(asking)) return false
+    if (this.#lock.taken === 0 || this.#isFresh() || !this.#tx.mayBury(this.#lock.id)) return false
+    if (asking !== undefined && this.#lock.waiting > 1 && !this.#isFront(asking)) return false
     let found = false
-    for (const process of new Set(this.#holders.all().map((holder) => holder.process))) {
+    for (const process of new Set(this.#lock.holders.all().map((holder) => holder.process))) {
       if (!this.#tx.hasEnded(process)) continue
-      this.#holders.bury(process)
+      this.#lock.holders.bury(process)
       found = true
     }
     if (found) {
-      this.#quietUs = this.#tx.nowUs
+      this.#lock.quietUs = this.#tx.nowUs
       this.#sweep()
     }
     return found
@@ -309,11 +202,11 @@ export class Line {
 
   /** Whether the only holder was granted just now: a busy lock looks for no dead holders. */
   #isFresh(): boolean {
-    return this.#capacity === 1 && Math.abs(this.#tx.wallMicros - this.#fence) < FRESH_US
+    return this.#lock.capacity === 1 && Math.abs(this.#tx.wallMicros - this.#lock.fence) < FRESH_US
   }
 
   #isFront(place: Place): boolean {
-    return this.#tx.sql.front.get(this.#id)?.[0] === place.identity
+    return this.#tx.sql.front.get(this.#lock.id)?.[0] === place.identity
   }
 
   /**
@@ -323,11 +216,11 @@ export class Line {
   #admit(asking?: Place): Holder | undefined {
     const { sql, nowUs, news } = this.#tx
     let answer: Holder | undefined
-    while (this.#waiting > 0 && this.#taken < this.#capacity) {
-      const row = sql.front.get(this.#id)
+    while (this.#lock.waiting > 0 && this.#lock.taken < this.#lock.capacity) {
+      const row = sql.front.get(this.#lock.id)
       if (row === undefined) break
       const permits = row[1] as number
-      if (permits > this.#capacity - this.#taken) break
+      if (permits > this.#lock.capacity - this.#lock.taken) break
       const identity = row[0] as string
       const process = row[2] as number
       const asks = identity === asking?.identity
@@ -335,10 +228,10 @@ export class Line {
       if (!asks && !this.#tx.reaches(process)) {
         // A grant that nobody hears would keep the lock for a whole lease. Should the process be
         // alive after all, its ticket brings it back to this place.
-        news.push({ name: this.#name, identity, grant: null })
+        news.push({ name: this.#lock.name, identity, grant: null })
         continue
       }
-      const fence = this.#draw()
+      const fence = this.#lock.draw()
       const endsUs = nowUs + (asks ? asking.ttlMs * 1000 : (row[3] as number))
       const holder: Holder = {
         identity,
@@ -353,27 +246,27 @@ export class Line {
       }
       this.#grant(holder)
       if (asks) answer = holder
-      else news.push({ name: this.#name, identity, grant: { fence, endsUs, process } })
+      else news.push({ name: this.#lock.name, identity, grant: { fence, endsUs, process } })
     }
     return answer
   }
 
   #grant(holder: Holder): void {
-    this.#holders.add(holder)
-    this.#taken += holder.permits
-    this.#expect(holder.endsUs)
+    this.#lock.holders.add(holder)
+    this.#lock.taken += holder.permits
+    this.#lock.expect(holder.endsUs)
   }
 
   #fits(claim: Claim): boolean {
-    return this.#waiting === 0 && claim.permits <= this.#capacity - this.#taken
+    return this.#lock.waiting === 0 && claim.permits <= this.#lock.capacity - this.#lock.taken
   }
 
   /** Grants a newcomer for whom there is room. */
   #enter(claim: Claim): Spot {
     const { nowUs, process } = this.#tx
-    const fence = this.#draw()
+    const fence = this.#lock.draw()
     const leftUs = claim.ttlMs * 1000
-    this.#ticket = this.#nextTicket()
+    this.#lock.ticket = this.#lock.nextTicket()
     this.#grant({
       identity: claim.identity,
       process,
@@ -389,74 +282,64 @@ export class Line {
   }
 
   #join(claim: Claim, ticket: number): Waiter {
-    this.#ticket = Math.max(this.#ticket, ticket)
-    this.#joined += 1
+    this.#lock.ticket = Math.max(this.#lock.ticket, ticket)
+    this.#lock.joined += 1
     const endsUs = this.#tx.nowUs + claim.waitTtlMs * 1000
     this.#tx.sql.addWaiter.get(
-      this.#id,
+      this.#lock.id,
       claim.identity,
       this.#tx.process,
       claim.permits,
       endsUs,
       ticket,
-      this.#joined,
+      this.#lock.joined,
       claim.grantTtlMs * 1000,
       claim.minHoldMs * 1000,
       claim.lockDelayMs * 1000,
       encode(claim.about),
     )
-    this.#waiting += 1
-    this.#expect(endsUs)
-    return { endsUs, ticket, joined: this.#joined }
-  }
-
-  #nextTicket(): number {
-    return Math.max(this.#ticket + 1, this.#tx.wallMicros)
-  }
-
-  #draw(): number {
-    this.#fence = Math.max(this.#fence + 1, this.#tx.wallMicros)
-    this.#changed = 'all'
-    return this.#fence
+    this.#lock.waiting += 1
+    this.#lock.expect(endsUs)
+    return { endsUs, ticket, joined: this.#lock.joined }
   }
 
   /** A holder is out. Its permits stay taken until `untilUs`, when that is still to come. */
   #free(holder: Holder, untilUs: number): void {
     const { sql, nowUs } = this.#tx
-    this.#changed = 'all'
+    this.#lock.changed = 'all'
     if (untilUs > nowUs) {
       const { identity, permits, fence, grantedUs, about } = holder
-      sql.addRest.run(this.#id, permits, untilUs, fence, grantedUs, about, identity)
-      this.#expect(untilUs)
+      sql.addRest.run(this.#lock.id, permits, untilUs, fence, grantedUs, about, identity)
+      this.#lock.expect(untilUs)
     } else {
-      this.#taken -= holder.permits
+      this.#lock.taken -= holder.permits
     }
   }
 
   /** Ends what stays taken after this identity, or after anybody where it is empty. */
   #clear(identity: string): boolean {
-    const rests = this.#taken === 0 ? [] : this.#tx.sql.dropRestsOf.all(this.#id, identity)
-    for (const rest of rests) this.#taken -= rest['permits'] as number
-    if (rests.length > 0) this.#changed = 'all'
+    const rests =
+      this.#lock.taken === 0 ? [] : this.#tx.sql.dropRestsOf.all(this.#lock.id, identity)
+    for (const rest of rests) this.#lock.taken -= rest['permits'] as number
+    if (rests.length > 0) this.#lock.changed = 'all'
     return rests.length > 0
   }
 
   #leave(identity: string): void {
-    this.#tx.sql.dropWaiter.get(this.#id, identity)
+    this.#tx.sql.dropWaiter.get(this.#lock.id, identity)
     this.#left()
   }
 
   #left(): void {
-    this.#waiting -= 1
-    this.#count()
+    this.#lock.waiting -= 1
+    this.#lock.count()
   }
 
   /** A holder lives on. A life is never cut short by a call that asks for less. */
   #stay(holder: Holder, place: Place): Spot {
     holder.endsUs = Math.max(holder.endsUs, this.#tx.nowUs + place.ttlMs * 1000)
     holder.process = this.#tx.process
-    this.#holders.update(holder)
-    if (this.#one !== undefined) this.#changed = 'all'
+    this.#lock.update(holder)
     this.#admit()
     return this.#held(holder)
   }
@@ -464,7 +347,7 @@ export class Line {
   /** A waiter lives on. */
   #wait(place: Place, { endsUs }: Waiter): void {
     const untilUs = Math.max(endsUs, this.#tx.nowUs + place.waitTtlMs * 1000)
-    this.#tx.sql.prolongWaiter.run(untilUs, this.#tx.process, this.#id, place.identity)
+    this.#tx.sql.prolongWaiter.run(untilUs, this.#tx.process, this.#lock.id, place.identity)
   }
 
   #held({ fence, endsUs }: Holder): Spot {
@@ -472,44 +355,20 @@ export class Line {
   }
 
   #stands(place: Place, { ticket, joined }: Waiter): Spot {
-    const counted = this.#waiting > 1 ? this.#tx.sql.ahead.get(this.#id, ticket, joined) : undefined
+    const counted =
+      this.#lock.waiting > 1 ? this.#tx.sql.ahead.get(this.#lock.id, ticket, joined) : undefined
     return this.#waits((counted?.['n'] as number | undefined) ?? 0, ticket, place)
   }
 
   #waits(ahead: number, ticket: number, place: Place): Spot {
     // The front looks when the first lease can be over, and now and then for a holder that died.
     // Behind the front nothing is due before the next renewal, which looks as well.
-    const leftMs = Math.ceil((this.#quietUs - this.#tx.nowUs) / 1000)
+    const leftMs = Math.ceil((this.#lock.quietUs - this.#tx.nowUs) / 1000)
     const lookMs = ahead === 0 ? Math.min(DEATH_LOOK_MS, Math.max(0, leftMs)) : place.waitTtlMs
     return { state: 'waiting', ahead, ticket, lookMs, ...this.#occupant() }
   }
 
   #occupant(): { occupant?: Occupant } {
-    if (this.#taken === 0) return {}
-    const holder = this.#holders.all()[0] ?? this.#rests()[0]
-    if (holder === undefined) return {}
-    const { identity, about } = holder
-    return { occupant: { identity, ours: true, about: decode(about) } }
-  }
-
-  /** Permits that nobody holds and that stay taken. */
-  #rests(): Resting[] {
-    return this.#tx.sql.rests.all(this.#id).map((row) => ({
-      identity: '',
-      about: row['about'] as string,
-      permits: row['permits'] as number,
-      fence: row['fence'] as number,
-      endsUs: row['ends_us'] as number,
-      grantedUs: row['granted_us'] as number,
-    }))
-  }
-
-  #expect(endsUs: number): void {
-    this.#quietUs = Math.min(this.#quietUs, endsUs)
-    this.#count()
-  }
-
-  #count(): void {
-    if (this.#changed === 'nothing') this.#changed = 'counters'
+    return this.#lock.taken === 0 ? {} : occupantOf(this.#tx, this.#lock)
   }
 }

@@ -210,6 +210,7 @@ export const STATEMENTS = {
 
   holder: 'SELECT * FROM holder WHERE lock = ? AND identity = ?',
   holders: 'SELECT * FROM holder WHERE lock = ? ORDER BY fence',
+  firstHolder: 'SELECT * FROM holder WHERE lock = ? ORDER BY fence LIMIT 1',
   addHolder: `INSERT INTO holder (lock, identity, process, permits, ends_us, fence, granted_us,
       min_hold_us, lock_delay_us, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   takeHolder: 'DELETE FROM holder WHERE lock = ? AND identity = ? RETURNING *',
