@@ -15,6 +15,7 @@ async function engine() {
   const { connectSqlite } = await import(`${library}/engines/sqlite/index.js`)
   const { systemRandom } = await import(`${library}/system/clock.js`)
   const made = await connectSqlite(join(folder, 'engine.db'))
+  const { signal } = new AbortController()
   let place
   return {
     async acquire() {
@@ -32,7 +33,7 @@ async function engine() {
       }
       let standing = await made.acquire({ ...place, wait: true })
       while (standing.state !== 'held') {
-        standing = await made.wait(place, new AbortController().signal)
+        standing = await made.wait(place, signal)
         if (standing.state !== 'held') standing = (await made.renew([place]))[0]
       }
     },

@@ -3,7 +3,7 @@
  * whatever else the machine does meets all of them. The ratios are medians over the rounds.
  *
  * node bench/sqlite.mjs [--rows=handoff-8,pairs-1,pairs-8] [--modes=bare,engine,holdfast]
- *   [--rounds=9] [--ms=600] [--warm=8000] [--library=folder of the built library]
+ *   [--rounds=9] [--ms=600] [--warm=3000 (turns of each process)] [--library=folder as built]
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '9' },
     ms: { type: 'string', default: '600' },
     // Code that has just been loaded runs many times slower: that is not what is measured here.
-    warm: { type: 'string', default: '8000' },
+    warm: { type: 'string', default: '3000' },
     library: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
   },
 })
@@ -40,6 +40,14 @@ async function start(row, mode, processes, folder) {
   })
   await Promise.all(children.map((child) => once(child, 'message')))
   return children
+}
+
+async function warmUp(children) {
+  const until = Date.now() + 60_000
+  for (let turns = 0; turns < Number(values.warm) * children.length && Date.now() < until; ) {
+    const { each } = await play(children, 1000)
+    turns += each.reduce((sum, one) => sum + one, 0)
+  }
 }
 
 async function play(children, forMs) {
@@ -83,7 +91,7 @@ async function measure(name) {
     lay(folder, Number(processes))
     for (const mode of modes) {
       groups.set(mode, await start(row, mode, Number(processes), folder))
-      await play(groups.get(mode), Number(values.warm))
+      await warmUp(groups.get(mode))
     }
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const mode of modes) rounds.get(mode).push(await play(groups.get(mode), +values.ms))

@@ -45,8 +45,8 @@ const BATCH = 32
 const TURNS = 16
 
 /** Tries at once before the pauses between two tries begin to grow. */
-const QUICK_TRIES = 12
-const LONGEST_PAUSE_MS = 8
+const QUICK_TRIES = 4
+const LONGEST_PAUSE_MS = 4
 
 const NOTHING = (): void => undefined
 

@@ -45,6 +45,9 @@ const GUARANTEES: Guarantees = {
   kinds: ['mutex', 'semaphore', 'read-write', 'election'],
 }
 
+/** How many times the engine's own time limit a file may stay busy before it counts as unusable. */
+const OPEN_TRIES = 10
+
 /** How often waiters look for a ring that got lost; and where nobody tells of rings at all. */
 const NET_MS = 250
 const NET_UNWATCHED_MS = 20
@@ -73,7 +76,15 @@ export class SqliteEngine implements Engine {
   /** Opens the file; rejects with `EngineError` when it cannot be used. */
   async open(): Promise<void> {
     const nothing = () => undefined
-    await this.#database.run('connect', undefined, nothing, nothing)
+    // Many processes that start at once on a new file take turns; nobody repeats this for them.
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#database.run('connect', undefined, nothing, nothing)
+      } catch (error) {
+        const passes = error instanceof EngineError && error.transient
+        if (!passes || tries === OPEN_TRIES) throw error
+      }
+    }
   }
 
   acquire(claim: Claim): Promise<Standing> {
