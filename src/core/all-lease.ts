@@ -4,8 +4,8 @@ import type { LeaseLostError } from './errors.ts'
 import type { Lease, LeaseState } from './lease.ts'
 
 /**
- * The leases of several locks as one. It is held while all of them are; when one is lost, `signal`
- * aborts and the others are renewed no more, so that they end with their ttl unless released before.
+ * The leases of several locks as one. It is held while all of them are. When one is lost, `signal`
+ * aborts and the others are renewed no more: they end with their ttl unless released before.
  */
 export class AllLease implements AsyncDisposable {
   /** The fence of each lock, by its name. See `Lease.fence`. */
