@@ -207,6 +207,8 @@ describe('a reentrant run that wants more than the work around holds', () => {
     await expect(pool.run(inner, { permits: 2 })).rejects.toThrow(
       'wants to take 3 permits under lock "pool", but the work around it only holds 2 of them',
     )
+    const outer = () => pool.run(() => pool.run(() => 1, most), { permits: 2 })
+    await expect(pool.run(outer, { permits: 1 })).rejects.toThrow('only holds 2 of them')
   })
 
   it('is refused another lock of the same name', async () => {
