@@ -13,12 +13,16 @@ import type {
   Unknown,
 } from '../../core/engine.ts'
 import { closedError, EngineError } from '../../core/errors.ts'
+import type { Finding } from '../../core/finding.ts'
 import type { Binding } from './binding.ts'
 import { Database } from './database.ts'
-import { Line, type Spot } from './line.ts'
+import { fileFindings, observe } from './diagnosis.ts'
+import { engineError } from './failure.ts'
+import { Line } from './line.ts'
 import type { MachineClock } from './machine-clock.ts'
 import { News } from './news.ts'
 import { decode, encode } from './schema.ts'
+import type { Spot } from './spot.ts'
 import type { News as LineNews, Transaction } from './transaction.ts'
 
 /** How the engine is set up, every gap filled. */
@@ -45,9 +49,6 @@ const GUARANTEES: Guarantees = {
   kinds: ['mutex', 'semaphore', 'read-write', 'election'],
 }
 
-/** How many times the engine's own time limit a file may stay busy before it counts as unusable. */
-const OPEN_TRIES = 10
-
 /** How often waiters look for a ring that got lost; and where nobody tells of rings at all. */
 const NET_MS = 250
 const NET_UNWATCHED_MS = 20
@@ -60,11 +61,13 @@ export class SqliteEngine implements Engine {
   readonly name = 'sqlite'
   readonly guarantees: Guarantees = GUARANTEES
   readonly #database: Database
+  readonly #settings: SqliteSettings
   readonly #news = new News()
   #net: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(settings: SqliteSettings) {
+    this.#settings = settings
     this.#database = new Database({
       ...settings,
       onNews: (news, transaction) => this.#receive(news, transaction),
@@ -76,14 +79,16 @@ export class SqliteEngine implements Engine {
   /** Opens the file; rejects with `EngineError` when it cannot be used. */
   async open(): Promise<void> {
     const nothing = () => undefined
-    // Many processes that start at once on a new file take turns; nobody repeats this for them.
-    for (let tries = 1; ; tries++) {
-      try {
-        return await this.#database.run('connect', undefined, nothing, nothing)
-      } catch (error) {
-        const passes = error instanceof EngineError && error.transient
-        if (!passes || tries === OPEN_TRIES) throw error
-      }
+    await this.#database.run('connect', undefined, nothing, nothing)
+  }
+
+  async diagnose(): Promise<readonly Finding[]> {
+    await this.open()
+    const { binding, path } = this.#settings
+    try {
+      return fileFindings(observe(binding, path, this.#database.watched))
+    } catch (error) {
+      throw engineError({ operation: 'diagnose', lock: undefined }, path, error, 'none')
     }
   }
 

@@ -4,19 +4,8 @@ import { freeUs, type Holder } from './holders.ts'
 import { inspect, occupantOf } from './inspect.ts'
 import { LockRow } from './lock-row.ts'
 import { encode } from './schema.ts'
+import type { Spot } from './spot.ts'
 import type { Transaction } from './transaction.ts'
-
-/** Where a place stands, in microseconds left: the line knows no clock of any caller. */
-export type Spot =
-  | { readonly state: 'held'; readonly fence: number; readonly leftUs: number }
-  | {
-      readonly state: 'waiting'
-      readonly ahead: number
-      readonly ticket: number
-      readonly lookMs: number
-      readonly occupant?: Occupant
-    }
-  | { readonly state: 'absent'; readonly occupant?: Occupant }
 
 /** How often the front of a line looks whether the process of a holder still runs. */
 const DEATH_LOOK_MS = 500
