@@ -53,10 +53,13 @@ export class Reference {
     return this.#noted(actor, spot ?? { state: 'absent' })
   }
 
-  release(actor: Actor): boolean {
+  release(actor: Actor, force: boolean): boolean {
     actor.pushed = undefined
     actor.left = true
-    return this.#operate(actor.lock, (line, moment) => line.release(actor.place, moment)) ?? false
+    const released = this.#operate(actor.lock, (line, moment) =>
+      line.release(actor.place, moment, force),
+    )
+    return released ?? false
   }
 
   inspect(lock: number): Picture | null {
