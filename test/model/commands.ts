@@ -270,7 +270,8 @@ class Hear implements Command {
     actor.pushed = undefined
     const news = await system.news(actor)
     // An engine that has lost its connection meanwhile may say instead that it is time to look.
-    if (news.state === 'waiting' && news.lookMs === 0) await renew(reference, system, [actor], 'once')
+    if (news.state === 'waiting' && news.lookMs === 0)
+      await renew(reference, system, [actor], 'once')
     else system.compare(actor, { state: 'held', fence, ttlMs: 0 }, news)
   }
 

@@ -1,5 +1,6 @@
 import type { World } from 'holdfast/testing'
 import type { Engine } from '../../src/core/engine.ts'
+import * as scripts from '../../src/engines/redis/scripts.generated.ts'
 import { redisWorld } from '../contract/redis-world.ts'
 import type { RunningServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
@@ -53,6 +54,8 @@ export interface AgingWorld {
  */
 export async function agingWorld(server: RunningServer): Promise<AgingWorld> {
   const world = await redisWorld(server)
+  // An answer that is lost must be the script's own, and not that the server does not know it yet.
+  for (const { source } of Object.values(scripts)) await server.call('script', 'load', source)
   const engines: Engine[] = []
   return {
     async start() {
