@@ -5,7 +5,7 @@ import { engineModel } from './model.ts'
 import { type AgingWorld, agingWorld } from './redis-world.ts'
 
 /** How many histories for each server; a longer run asks for more. */
-const RUNS = Number(process.env['HOLDFAST_MODEL_RUNS'] ?? 100)
+const RUNS = Number(process.env['HOLDFAST_MODEL_RUNS'] ?? 60)
 
 /** Far longer than any history takes: what ends is what a pause has ended, on any machine. */
 const SHORT_MS = 60_000

@@ -99,7 +99,7 @@ describeServers('permits', (name) => {
     await until(async () => (await server.call('exists', ...own)) === 0, { what: 'the keys to go' })
     expect((await a.list({ prefix: '', limit: 100 })).names).toEqual([])
     // The line's own keys stay a little longer, and are no line any more.
-    expect(await a.inspect('job')).toBeNull()
+    await until(async () => (await a.inspect('job')) === null, { what: 'the waiter to be over' })
   })
 
   it('are listed with mutexes, and nothing else is', async () => {
@@ -163,6 +163,28 @@ describeServers('permits', (name) => {
     await queue(a, waiter)
     expect(await a.release(theirs, { force: true })).toBe(true)
     expect(await server.call('get', KEY)).toBe(waiter.identity)
+  })
+
+  it('are taken by nobody while memory is full, and given back all the same', async () => {
+    const a = process()
+    const held = place(THREE, { permits: 2, minHoldMs: LONG_MS })
+    const fence = await take(a, held)
+    await server.call('config', 'set', 'maxmemory', 1)
+    try {
+      const refused = a.acquire({ ...place(THREE), wait: false })
+      await expect(refused).rejects.toMatchObject({ code: 'HOLDFAST_ENGINE_FAILED' })
+      const [renewed] = await a.renew([{ ...held, ttlMs: 2 * LONG_MS }])
+      expect(renewed).toMatchObject({ state: 'held', fence })
+      expect((await a.inspect('job'))?.holders.map(({ permits }) => permits)).toEqual([2])
+      // Kept for the minimum hold, by nobody, and then given back.
+      expect(await a.release(held)).toBe(true)
+      expect((await a.inspect('job'))?.holders.map(({ identity }) => identity)).toEqual([''])
+      expect(await a.release({ ...held, identity: '' }, { force: true })).toBe(true)
+    } finally {
+      await server.call('config', 'set', 'maxmemory', 0)
+    }
+    expect(await keysLeft()).toEqual([FENCE])
+    expect(await take(a, place(THREE, { permits: 3 }))).toBeGreaterThan(fence)
   })
 
   it('cost as many commands among 5,000 holders as among ten', async () => {
