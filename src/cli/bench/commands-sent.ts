@@ -1,0 +1,24 @@
+/** Counts what this process sends to a Redis or Valkey, whatever else goes on there. */
+export class CommandCounter {
+  sent = 0
+  /** Whether there is a server, and so something to count. */
+  readonly counts: boolean
+
+  private constructor(counts: boolean) {
+    this.counts = counts
+  }
+
+  /** Must come before the connections are made. */
+  static async start(url: string | undefined): Promise<CommandCounter> {
+    const counter = new CommandCounter(/^(redis|rediss|valkey|valkeys):/i.test(url ?? ''))
+    if (!counter.counts) return counter
+    const { Redis } = await import('ioredis')
+    const { prototype } = Redis
+    const send = prototype.sendCommand
+    prototype.sendCommand = function (...sent) {
+      counter.sent++
+      return send.apply(this, sent)
+    }
+    return counter
+  }
+}

@@ -1,0 +1,47 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { Family, type Root } from './processes.ts'
+
+const LOOK_EVERY_MS = 20
+
+/** Longest wait for killed processes to be gone: one in the midst of disk work ends after it. */
+const GONE_WITHIN_MS = 5000
+
+/**
+ * Stops a command and all that came from it: SIGTERM, `graceMs`, SIGKILL. Resolves to the processes
+ * that could not be ended, such as those of another user; usually none.
+ */
+export async function stopAll(root: Root, graceMs: number): Promise<number[]> {
+  const family = new Family(root)
+  const told = new Set<number>()
+  const killAt = performance.now() + graceMs
+  let members = family.members()
+  while (members.length > 0 && performance.now() < killAt) {
+    for (const pid of members) {
+      if (told.has(pid)) continue
+      told.add(pid)
+      send(pid, 'SIGTERM')
+      // One that is stopped, as by Ctrl-Z, would not see the signal.
+      send(pid, 'SIGCONT')
+    }
+    await wait(Math.min(LOOK_EVERY_MS, Math.max(1, killAt - performance.now())))
+    members = family.members()
+  }
+  const giveUpAt = performance.now() + GONE_WITHIN_MS
+  while (members.length > 0 && performance.now() < giveUpAt) {
+    // The group in one call: none of it can fork its way past it.
+    if (root.leads && root.pid !== 0) send(-root.pid, 'SIGKILL')
+    for (const pid of members) send(pid, 'SIGKILL')
+    await wait(LOOK_EVERY_MS)
+    members = family.members()
+  }
+  return members
+}
+
+/** Sends a signal; one that is gone or belongs to somebody else is left alone. */
+export function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
+  }
+}
