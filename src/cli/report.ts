@@ -91,6 +91,7 @@ const HOLDERS: readonly Column[] = [
   { title: 'HOST', least: 8 },
   { title: 'PID', right: true },
   { title: 'LABEL', least: 5 },
+  { title: 'NOTE', least: 5 },
   { title: 'SINCE' },
   { title: 'LEFT', right: true },
   { title: 'PERMITS', right: true },
@@ -102,6 +103,7 @@ const WAITERS: readonly Column[] = [
   { title: 'HOST', least: 8 },
   { title: 'PID', right: true },
   { title: 'LABEL', least: 5 },
+  { title: 'NOTE', least: 5 },
   { title: 'PERMITS', right: true },
 ]
 
@@ -121,6 +123,7 @@ export function lockLines(report: LockReport, width: number): string[] {
       visible(named),
       String(about.pid ?? ''),
       visible(about.label ?? ''),
+      visible(about.note ?? ''),
       since(heldMs),
       life,
       ...permits(holder.permits),
@@ -132,6 +135,7 @@ export function lockLines(report: LockReport, width: number): string[] {
     visible(about.host ?? '?'),
     String(about.pid ?? ''),
     visible(about.label ?? ''),
+    visible(about.note ?? ''),
     ...permits(asked),
   ])
   const hidden = waiting - waiters.length

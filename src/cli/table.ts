@@ -10,12 +10,18 @@ export interface Column {
 
 const GAP = 2
 
-/** Lays rows out under their titles, in lines of at most `width` as far as columns give way. */
+/**
+ * Lays rows out under their titles, in lines of at most `width` as far as columns give way. A column
+ * that is empty in every row is left out.
+ */
 export function table(
-  shape: readonly Column[],
-  rows: readonly (readonly string[])[],
+  allColumns: readonly Column[],
+  allRows: readonly (readonly string[])[],
   width: number,
 ): string[] {
+  const isFilled = (index: number): boolean => allRows.some((row) => (row[index] ?? '') !== '')
+  const shape = allColumns.filter((_, index) => isFilled(index))
+  const rows = allRows.map((row) => row.filter((_, index) => isFilled(index)))
   const widths = shape.map(({ title }, index) =>
     Math.max(displayWidth(title), ...rows.map((row) => displayWidth(row[index] ?? ''))),
   )

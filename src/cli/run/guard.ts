@@ -42,6 +42,8 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   const { graceMs } = order
   const lock = JSON.stringify(lease.name)
   const guardian = new Guardian({ holder: lease.identity, lock: lease.name, graceMs })
+  // Before the command is there: holdfast may be stopped before it can say anything more.
+  guardian.good(Math.max(1, lease.remainingMs - leadMs(order)))
   const leads = process.platform !== 'win32' && !hasTerminal()
   const child = launch(order, leads)
   const ended = endOf(child)
@@ -54,7 +56,11 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   if (!guardian.watches) {
     voice.whisper('unguarded', 'no shell was found: a SIGKILL of holdfast leaves the command.')
   }
-  signals.forwardTo((signal) => void send(leads ? -root.pid : root.pid, signal))
+  signals.forwardTo((signal) => {
+    // What ends a command goes to all of it, as from a terminal; USR1 and USR2 mean the program.
+    const toAll = leads && signal !== 'SIGUSR1' && signal !== 'SIGUSR2'
+    send(toAll ? -root.pid : root.pid, signal)
+  })
   let stopping: Promise<void> | undefined
   const stop = (why: string): void => {
     stopping ??= (async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { AcquireOptions, Holdfast, Lease } from '../../index.ts'
 import { type Arguments, parse } from '../arguments.ts'
 import type { World } from '../commands.ts'
@@ -64,6 +65,9 @@ export interface Means {
   readonly quiet: boolean
 }
 
+/** How long a run that lost its lease waits for connections to close. */
+const LOST_CLOSE_MS = 500
+
 /** Opens the engine, and puts every failure into words and an exit code. */
 export async function withVoice(
   args: Arguments,
@@ -78,10 +82,16 @@ export async function withVoice(
   try {
     holdfast = await open(url)
     const code = await work({ holdfast, signals, voice, url, quiet: quiet === true })
-    await holdfast.close()
-    holdfast = undefined
+    const closed = holdfast.close()
+    if (code !== EXIT.lost) await closed
+    else {
+      // Connections to an engine that is away must not keep the exit code back.
+      await Promise.race([closed, wait(LOST_CLOSE_MS)])
+      setTimeout(() => process.exit(code), LOST_CLOSE_MS).unref()
+    }
     return code
   } catch (error) {
+    await holdfast?.close()
     // A signal that ended the wait says enough by itself.
     if (signals.exitCode !== undefined) return signals.exitCode
     const known = asCliError(error, url)
@@ -89,7 +99,6 @@ export async function withVoice(
     voice.say('error', known.message, { exitCode: known.exitCode })
     return known.exitCode
   } finally {
-    await holdfast?.close()
     signals.close()
   }
 }
