@@ -15,9 +15,10 @@ import type {
 import { closedError, EngineError } from '../../core/errors.ts'
 import type { Binding } from './binding.ts'
 import { Database } from './database.ts'
-import { Line, type Spot } from './line.ts'
+import { Line } from './line.ts'
 import type { MachineClock } from './machine-clock.ts'
 import { News } from './news.ts'
+import type { Spot } from './place-row.ts'
 import { decode, encode } from './schema.ts'
 import type { News as LineNews, Transaction } from './transaction.ts'
 
