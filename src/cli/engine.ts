@@ -49,7 +49,7 @@ export function asCliError(error: unknown, url: string | undefined): unknown {
 function exitCodeOf(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined
   // The library's own complaint about an argument, not a mistake inside it.
-  const refuses = /^[a-z]\w*( \+ \w+)? must /i.test(error.message)
+  const refuses = /^[a-z]\w*( \+ \w+)? must |^(A|The) \w+ URL /i.test(error.message)
   if (refuses && (error instanceof TypeError || error instanceof RangeError)) return EXIT.usage
   switch ((error as { code?: unknown }).code) {
     case 'HOLDFAST_ACQUIRE_TIMEOUT':

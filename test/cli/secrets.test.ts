@@ -57,7 +57,11 @@ describe('the password of a URL', () => {
   })
 
   it.each([
-    ['a server that is away', async () => `redis://app:${ENCODED}@127.0.0.1:${await freePort()}`, 69],
+    [
+      'a server that is away',
+      async () => `redis://app:${ENCODED}@127.0.0.1:${await freePort()}`,
+      69,
+    ],
     ['a wrong password', async () => url.replace(ENCODED, `${ENCODED}x`), 69],
     ['a port that is no number', async () => `redis://app:${ENCODED}@host:none`, 64],
     ['a scheme nobody serves', async () => `gopher://app:${ENCODED}@host`, 64],
