@@ -1,6 +1,6 @@
 /**
- * A job that runs once per tick on one of many machines. Start it on each of them, or a few times on
- * one: `node examples/schedule/report.mjs redis://localhost:6379 "*\/5 * * * * *"`.
+ * A job that runs once per tick on one of many machines. Start it on each of them, or a few times
+ * on one: `node examples/schedule/report.mjs redis://localhost:6379 "*\/5 * * * * *"`.
  */
 import { Cron } from 'croner'
 import { connect, oncePer } from 'holdfast'
