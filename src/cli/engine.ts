@@ -59,7 +59,7 @@ function exitCodeOf(error: unknown): number | undefined {
     case 'HOLDFAST_SHAPE_MISMATCH':
       return EXIT.mismatch
     case 'HOLDFAST_UNSUPPORTED':
-      return /^No engine serves/.test(error.message) ? EXIT.usage : EXIT.unavailable
+      return error.message.startsWith('No engine serves') ? EXIT.usage : EXIT.unavailable
     case 'HOLDFAST_ENGINE_FAILED':
     case 'HOLDFAST_NO_QUORUM':
       return EXIT.unavailable

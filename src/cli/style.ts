@@ -1,13 +1,9 @@
 import type { World } from './commands.ts'
 
 /** Marks for people; none where nobody sees them. */
-export interface Style {
-  bold(text: string): string
-  dim(text: string): string
-  good(text: string): string
-  warn(text: string): string
-  bad(text: string): string
-}
+export type Style = Readonly<
+  Record<'bold' | 'dim' | 'good' | 'warn' | 'bad', (text: string) => string>
+>
 
 const code =
   (start: number) =>

@@ -116,7 +116,7 @@ describe('a server that goes away', () => {
   })
 
   it.each([
-    ['frozen', () => server.pause(), () => server.resume()],
+    ['frozen', async () => server.pause(), async () => server.resume()],
     ['killed', async () => await server.kill(), async () => await server.start()],
   ])('and stays %s has all of the command gone before the lease ends', async (_how, away, back) => {
     const run = desk.holdfast(['run', 'x', ...SHORT, '-c', STUBBORN])

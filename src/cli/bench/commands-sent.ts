@@ -13,12 +13,15 @@ export class CommandCounter {
     const counter = new CommandCounter(/^(redis|rediss|valkey|valkeys):/i.test(url ?? ''))
     if (!counter.counts) return counter
     const { Redis } = await import('ioredis')
-    const { prototype } = Redis
-    const send = prototype.sendCommand
-    prototype.sendCommand = function (...sent) {
-      counter.sent++
-      return send.apply(this, sent)
-    }
+    const described = Object.getOwnPropertyDescriptor(Redis.prototype, 'sendCommand')
+    const send = described?.value as (...sent: unknown[]) => unknown
+    Object.defineProperty(Redis.prototype, 'sendCommand', {
+      ...described,
+      value(this: unknown, ...sent: unknown[]) {
+        counter.sent++
+        return send.apply(this, sent)
+      },
+    })
     return counter
   }
 }
