@@ -1,4 +1,4 @@
-import type { Holdfast } from '../index.ts'
+import type { Finding } from '../index.ts'
 import { parse } from './arguments.ts'
 import type { World } from './commands.ts'
 import { explained, open, urlOf } from './engine.ts'
@@ -8,20 +8,11 @@ import { DOCTOR } from './specs/looking.ts'
 import { type Style, styleFor, widthFor } from './style.ts'
 import { count, visible, wrap } from './text.ts'
 
-/** What `diagnose` says of one thing. */
-interface Finding {
-  readonly code: string
-  readonly severity: 'danger' | 'warning' | 'note'
-  readonly seen: string
-  readonly endangers: string
-  readonly advice: string
-}
-
 /** Checks the engine; exits with 1 when something endangers a promise. */
 export async function doctor(args: readonly string[], world: World): Promise<number> {
   const parsed = parse(DOCTOR, args)
   const url = urlOf(parsed, world.env)
-  const holdfast = (await open(url)) as Holdfast & { diagnose(): Promise<readonly Finding[]> }
+  const holdfast = await open(url)
   try {
     const told = await explained(url, async () => await holdfast.diagnose())
     const findings = told.map((finding) => masked(finding, url))

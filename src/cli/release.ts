@@ -52,7 +52,7 @@ async function breakLock(
   if (asks) {
     stderr.write(`${shown} is held by\n${seen.holders.map(holderLine).join('')}`)
     const next = seen.waiting > 0 ? ` ${seen.waiting} wait for it.` : ''
-    stderr.write(`They work on until they notice, so two may work at once.${next}\n`)
+    stderr.write(`They work on until they notice: two may be at work.${next}\n`)
     if (!(await confirmed(`Break ${seen.holders.length === 1 ? 'this lease' : 'these leases'}?`))) {
       stderr.write('Nothing was changed.\n')
       return EXIT.failed

@@ -56,45 +56,49 @@ export function since(heldMs: number, now: Date = new Date()): string {
 }
 
 const LOCKS: readonly Column[] = [
-  { title: 'LOCK', least: 8 },
-  { title: 'KIND' },
-  { title: 'HOLDER', least: 12 },
-  { title: 'HELD', right: true },
+  { title: 'LOCK', least: 12 },
+  { title: 'KIND', least: 9, spare: 3 },
+  { title: 'HOST', least: 8, spare: 2 },
+  { title: 'PID', right: true },
+  { title: 'LABEL', least: 8, spare: 1 },
+  { title: 'HELD', right: true, spare: 4 },
   { title: 'LEFT', right: true },
   { title: 'WAIT', right: true },
 ]
 
-/** One line per lock. */
+/** One line per lock; of several holders the first. */
 export function locksTable(reports: readonly LockReport[], width: number): string[] {
   const rows = reports.map((report) => {
-    const [first] = report.holders
-    const more = report.holders.length - 1
-    const holder = first === undefined ? 'nobody' : who(first)
+    const { name, holders, waiting } = report
+    const [first] = holders
+    const others = holders.length > 1 ? ` +${holders.length - 1}` : ''
     return [
-      visible(report.name),
+      visible(name),
       kindOf(report),
-      more > 0 ? `${holder} and ${count(more, 'other')}` : holder,
+      first === undefined ? 'nobody' : hostOf(first),
+      `${first?.about.pid ?? ''}${others}`,
+      visible(first?.about.label ?? ''),
       first === undefined || first.heldMs === 0 ? '' : duration(first.heldMs),
-      first === undefined ? '' : left(first),
-      String(report.waiting),
+      first === undefined ? '' : duration(first.ttlMs),
+      String(waiting),
     ]
   })
   return table(LOCKS, rows, width)
 }
 
-/** Life left of a lease. */
-function left({ ttlMs }: HolderReport): string {
-  return Number.isFinite(ttlMs) ? duration(ttlMs) : 'no end'
+/** The host of a holder, or what stands there instead. */
+function hostOf(holder: HolderReport): string {
+  return holder.about.pid === undefined ? who(holder) : visible(holder.about.host ?? '?')
 }
 
 const HOLDERS: readonly Column[] = [
   { title: 'HOST', least: 8 },
   { title: 'PID', right: true },
-  { title: 'LABEL', least: 5 },
-  { title: 'NOTE', least: 5 },
-  { title: 'SINCE' },
+  { title: 'LABEL', least: 8, spare: 1 },
+  { title: 'NOTE', least: 12 },
+  { title: 'SINCE', spare: 3 },
   { title: 'LEFT', right: true },
-  { title: 'PERMITS', right: true },
+  { title: 'PERMITS', right: true, spare: 2 },
   { title: 'FENCE', right: true },
 ]
 
@@ -102,9 +106,9 @@ const WAITERS: readonly Column[] = [
   { title: '#', right: true },
   { title: 'HOST', least: 8 },
   { title: 'PID', right: true },
-  { title: 'LABEL', least: 5 },
-  { title: 'NOTE', least: 5 },
-  { title: 'PERMITS', right: true },
+  { title: 'LABEL', least: 8 },
+  { title: 'NOTE', least: 12, spare: 1 },
+  { title: 'PERMITS', right: true, spare: 2 },
 ]
 
 /** All there is to say of one lock. */
@@ -117,15 +121,13 @@ export function lockLines(report: LockReport, width: number): string[] {
   const permits = (n: number): string[] => (counts ? [n > 1_000_000 ? 'all' : String(n)] : [])
   const held = holders.map((holder) => {
     const { about, ttlMs, heldMs, fence } = holder
-    const life = Number.isFinite(ttlMs) ? duration(ttlMs) : 'no end'
-    const named = about.pid === undefined ? who(holder) : (about.host ?? '?')
     return [
-      visible(named),
+      hostOf(holder),
       String(about.pid ?? ''),
       visible(about.label ?? ''),
       visible(about.note ?? ''),
       since(heldMs),
-      life,
+      duration(ttlMs),
       ...permits(holder.permits),
       fence === 0 ? '' : String(fence),
     ]
@@ -148,20 +150,11 @@ export function lockLines(report: LockReport, width: number): string[] {
   ]
 }
 
-/** Names of all held locks that start with `prefix`, each once, sorted. */
+/** Names of all held locks that start with `prefix`, sorted. */
 export async function allNames(holdfast: Holdfast, prefix: string): Promise<string[]> {
-  const names = new Set<string>()
-  let cursor: string | undefined
-  do {
-    const page = await holdfast.list({
-      prefix,
-      limit: 1000,
-      ...(cursor === undefined ? {} : { cursor }),
-    })
-    for (const name of page.names) names.add(name)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return [...names].sort()
+  const names: string[] = []
+  for await (const name of holdfast.names({ prefix })) names.push(name)
+  return names.sort()
 }
 
 const AT_ONCE = 32

@@ -6,6 +6,8 @@ export interface Column {
   readonly right?: boolean
   /** How narrow the column may become where the terminal is; columns without it stay. */
   readonly least?: number
+  /** Where even that does not do, the column with the largest goes; those without it stay. */
+  readonly spare?: number
 }
 
 const GAP = 2
@@ -16,40 +18,65 @@ const GAP = 2
  */
 export function table(
   allColumns: readonly Column[],
-  allRows: readonly (readonly string[])[],
+  rows: readonly (readonly string[])[],
   width: number,
 ): string[] {
-  const isFilled = (index: number): boolean => allRows.some((row) => (row[index] ?? '') !== '')
-  const shape = allColumns.filter((_, index) => isFilled(index))
-  const rows = allRows.map((row) => row.filter((_, index) => isFilled(index)))
-  const widths = shape.map(({ title }, index) =>
-    Math.max(displayWidth(title), ...rows.map((row) => displayWidth(row[index] ?? ''))),
-  )
-  const total = (): number => widths.reduce((sum, one) => sum + one, GAP * (shape.length - 1))
-  // The widest of those that give way gives first.
-  for (let excess = total() - width; excess > 0; excess = total() - width) {
-    const index = widestThatGives(shape, widths)
-    if (index === -1) break
-    widths[index] = (widths[index] ?? 0) - 1
+  let columns = allColumns
+    .map((column, index) => ({ ...column, cells: rows.map((row) => row[index] ?? '') }))
+    .filter(({ cells }) => cells.some((cell) => cell !== ''))
+  for (;;) {
+    const widths = widthsWithin(columns, width)
+    const most = Math.max(...columns.map(({ spare = 0 }) => spare))
+    if (widths !== undefined || !(most > 0))
+      return layOut(columns, widths ?? naturalWidths(columns))
+    columns = columns.filter(({ spare }) => spare !== most)
   }
-  const line = (cells: readonly string[]): string =>
-    shape
-      .map(({ right }, index) => {
-        const cell = fit(cells[index] ?? '', widths[index] ?? 0)
-        const padding = ' '.repeat((widths[index] ?? 0) - displayWidth(cell))
-        return right ? padding + cell : cell + padding
-      })
-      .join(' '.repeat(GAP))
-      .trimEnd()
-  return [line(shape.map(({ title }) => title)), ...rows.map(line)]
 }
 
-function widestThatGives(shape: readonly Column[], widths: readonly number[]): number {
+interface Filled extends Column {
+  readonly cells: readonly string[]
+}
+
+function naturalWidths(columns: readonly Filled[]): number[] {
+  return columns.map(({ title, cells }) => Math.max(...[title, ...cells].map(displayWidth)))
+}
+
+/** The widths at which the columns fit, or `undefined` when they cannot. */
+function widthsWithin(columns: readonly Filled[], width: number): number[] | undefined {
+  const widths = naturalWidths(columns)
+  const gaps = GAP * (columns.length - 1)
+  for (let excess = widths.reduce((sum, one) => sum + one, gaps) - width; excess > 0; excess--) {
+    // The widest of those that give way gives first.
+    const index = widestThatGives(columns, widths)
+    if (index === -1) return undefined
+    widths[index] = (widths[index] ?? 0) - 1
+  }
+  return widths
+}
+
+function widestThatGives(columns: readonly Column[], widths: readonly number[]): number {
   let found = -1
-  for (const [index, { least }] of shape.entries()) {
+  for (const [index, { least }] of columns.entries()) {
     const width = widths[index] ?? 0
     if (least === undefined || width <= least) continue
     if (found === -1 || width > (widths[found] ?? 0)) found = index
   }
   return found
+}
+
+function layOut(columns: readonly Filled[], widths: readonly number[]): string[] {
+  const line = (cellOf: (column: Filled) => string): string =>
+    columns
+      .map((column, index) => {
+        const cell = fit(cellOf(column), widths[index] ?? 0)
+        const padding = ' '.repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(cell)))
+        return column.right ? padding + cell : cell + padding
+      })
+      .join(' '.repeat(GAP))
+      .trimEnd()
+  const rows = columns[0]?.cells ?? []
+  return [
+    line(({ title }) => title),
+    ...rows.map((_, index) => line(({ cells }) => cells[index] ?? '')),
+  ]
 }
