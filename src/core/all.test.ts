@@ -57,7 +57,7 @@ describe('all', () => {
     expect(world.store.size.locks).toBe(0)
   })
 
-  // PITFALLS 38: locks taken in different orders wait for each other.
+  // Locks taken in different orders wait for each other.
   it('never deadlocks, whatever order its callers name', async () => {
     const world = rig()
     const { clock } = world

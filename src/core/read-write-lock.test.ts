@@ -19,7 +19,7 @@ describe('a read-write lock', () => {
     expect(lock.name).toBe('config')
   })
 
-  // PITFALLS 36: neither readers nor writers starve.
+  // Neither readers nor writers starve.
   it('keeps later readers behind a writer that waits, and lets them in together after it', async () => {
     const { clock, process } = rig()
     const lock = process().holdfast.readWriteLock('config')
@@ -42,7 +42,7 @@ describe('a read-write lock', () => {
     expect(order).toEqual(['writer', 'late reader', 'later reader'])
   })
 
-  // PITFALLS 42: a reader that vanished is not kept alive by the renewals of others.
+  // A reader that vanished is not kept alive by the renewals of others.
   it('loses a reader that vanished while other readers renew', async () => {
     const { clock, process } = rig()
     const [living, gone] = [process(), process({ plan: [{ fromMs: 1, loseRequest: 1 }] })]

@@ -35,7 +35,7 @@ describe('a reentrant run', () => {
     })
   })
 
-  // PITFALLS 38 and 43: the right belongs to the context, not to the process.
+  // The right belongs to the context, not to the process.
   it('of another task of the process waits, also while the work is inside', async () => {
     const { clock, process } = rig()
     const { holdfast } = process()
@@ -182,7 +182,7 @@ describe('a reentrant run that wants more than the work around holds', () => {
     })
   })
 
-  // PITFALLS 38: an upgrade from read to write waits for itself.
+  // An upgrade from read to write waits for itself.
   it('is refused a write inside a read, by name and at once', async () => {
     const { process } = rig()
     const { holdfast } = process()

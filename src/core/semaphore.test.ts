@@ -38,7 +38,7 @@ describe('a semaphore', () => {
     expect(order).toEqual(['large', 'small'])
   })
 
-  // PITFALLS D11: the life of a share is its own, and ends by the engine's clock.
+  // The life of a share is its own, and ends by the engine's clock.
   it('keeps every holder for its own ttl, whatever ttl others ask for', async () => {
     const { clock, process } = rig()
     const long = process().holdfast.semaphore('pool', { capacity: 2 })
@@ -55,7 +55,7 @@ describe('a semaphore', () => {
     expect(await short.tryAcquire({ permits: 1, renew: false })).not.toBeNull()
   })
 
-  // PITFALLS 46: permits of a process that crashed come back.
+  // Permits of a process that crashed come back.
   it('gets back the permits of a holder that crashed', async () => {
     const { clock, process } = rig()
     const crashing = process({ plan: [{ fromMs: 1, loseRequest: 1 }] }).holdfast
