@@ -65,15 +65,20 @@ export function textOf({ options }: Arguments, name: string): string | undefined
   return typeof value === 'string' ? value : undefined
 }
 
+/** What stands beside the options, at most `most` of it; also what stands after `--`. */
+export function wordsOf(spec: CommandSpec, args: Arguments, most: number): string[] {
+  const words = [...args.positionals, ...(args.rest ?? [])]
+  const extra = words[most]
+  if (extra === undefined) return words
+  const quoting = spec.completes === 'lock' ? ' Quote a name that has spaces.' : ''
+  const shown = JSON.stringify(extra)
+  throw usageError(`${shown} is too much.${quoting} See holdfast ${spec.name} --help.`)
+}
+
 /** The name of a lock, where a command takes that and nothing else. */
-export function onlyName(spec: CommandSpec, { positionals, rest = [] }: Arguments): string {
-  // A name that starts with a dash stands after `--`.
-  const [name, second] = [...positionals, ...rest]
+export function onlyName(spec: CommandSpec, args: Arguments): string {
+  const [name] = wordsOf(spec, args, 1)
   if (name === undefined) throw usageError(`name the lock: holdfast ${spec.usage[0]}.`)
-  if (second !== undefined) {
-    const quoted = JSON.stringify(second)
-    throw usageError(`one lock at a time: ${quoted} is too much. Quote a name that has spaces.`)
-  }
   if (name === '') throw usageError('the name of a lock must not be empty.')
   return name
 }

@@ -38,10 +38,7 @@ describe('the command line', () => {
     [['constructor'], 'holdfast: unknown command "constructor". See holdfast --help.'],
     [['--loud'], "holdfast: Unknown option '--loud'. See holdfast --help."],
     [['demo', '--loud'], "holdfast demo: Unknown option '--loud'. See holdfast demo --help."],
-    [
-      ['demo', 'now'],
-      "holdfast demo: Unexpected argument 'now'. This command does not take positional arguments. See holdfast demo --help.",
-    ],
+    [['demo', 'now'], 'holdfast demo: "now" is too much. See holdfast demo --help.'],
     [
       ['demo', '--processes', '0'],
       'holdfast demo: --processes must be a whole number from 1 to 50, got "0".',

@@ -1,4 +1,4 @@
-import { parse } from './arguments.ts'
+import { parse, wordsOf } from './arguments.ts'
 import { CATALOGUE } from './catalogue.ts'
 import type { World } from './commands.ts'
 import { EXIT, usageError } from './exit.ts'
@@ -7,8 +7,7 @@ import { COMPLETION } from './specs/looking.ts'
 
 /** Prints the completions of one shell. */
 export async function completion(args: readonly string[], world: World): Promise<number> {
-  const [shell, extra] = parse(COMPLETION, args).positionals
-  if (extra !== undefined) throw usageError(`${JSON.stringify(extra)} is too much: one shell.`)
+  const [shell] = wordsOf(COMPLETION, parse(COMPLETION, args), 1)
   world.stdout.write(scriptFor(shell))
   return EXIT.ok
 }

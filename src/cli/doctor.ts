@@ -1,5 +1,5 @@
 import type { Finding } from '../index.ts'
-import { parse } from './arguments.ts'
+import { parse, wordsOf } from './arguments.ts'
 import type { World } from './commands.ts'
 import { explained, open, urlOf } from './engine.ts'
 import { EXIT } from './exit.ts'
@@ -11,6 +11,7 @@ import { count, visible, wrap } from './text.ts'
 /** Checks the engine; exits with 1 when something endangers a promise. */
 export async function doctor(args: readonly string[], world: World): Promise<number> {
   const parsed = parse(DOCTOR, args)
+  wordsOf(DOCTOR, parsed, 0)
   const url = urlOf(parsed, world.env)
   const holdfast = await open(url)
   try {

@@ -72,6 +72,7 @@ export function commandHelp(spec: CommandSpec, width: number): string {
     ...(spec.options.some(({ value }) => value === 'time')
       ? [...wrap('A time is in seconds, or says its unit: 500ms, 30s, 5m, 1h, 1d.', width), '']
       : []),
+    ...(spec.notes ?? []).flatMap((paragraph) => [...wrap(paragraph, width), '']),
     ...given,
     'Examples:',
     ...examples,
@@ -85,7 +86,8 @@ export function commandHelp(spec: CommandSpec, width: number): string {
 export function exitsOf(spec: CommandSpec): readonly (readonly [string, string])[] {
   if (spec.runs) return EXIT_TABLE
   const common = EXIT_TABLE.filter(([code]) => ['64', '69', '70'].includes(code))
-  return [...(spec.exits ?? [['0', 'Done.'] as const]), ...common]
+  const own = spec.exits ?? [['0', 'Done.'] as const]
+  return [...own, ...common.filter(([code]) => own.every(([one]) => one !== code))]
 }
 
 function page(lines: readonly string[]): string {

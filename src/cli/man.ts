@@ -39,12 +39,20 @@ export function manPage(version: string): string {
   return `${lines.join('\n')}\n`
 }
 
-function section({ summary, usage, about, options, exits = [] }: CommandSpec): string[] {
+function section({
+  summary,
+  usage,
+  about,
+  options,
+  notes = [],
+  exits = [],
+}: CommandSpec): string[] {
   return [
     ...usage.map((form) => `.SS holdfast ${roff(form)}`).slice(0, 1),
     roff(summary),
     ...about.flatMap((paragraph) => ['.PP', roff(paragraph)]),
     ...options.flatMap((option) => item(form(option), option.text)),
+    ...notes.flatMap((paragraph) => ['.PP', roff(paragraph)]),
     ...exits.flatMap(([code, meaning]) => item(`exit status ${roff(code)}`, meaning)),
   ]
 }

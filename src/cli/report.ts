@@ -1,5 +1,5 @@
 import type { HolderReport, Holdfast, LockReport, WaiterReport } from '../index.ts'
-import { type Column, table } from './table.ts'
+import { type Column, type Paper, table } from './table.ts'
 import { count, duration, visible } from './text.ts'
 
 /** A lock as `--json` prints it: plain values only, durations in milliseconds. */
@@ -67,7 +67,7 @@ const LOCKS: readonly Column[] = [
 ]
 
 /** One line per lock; of several holders the first. */
-export function locksTable(reports: readonly LockReport[], width: number): string[] {
+export function locksTable(reports: readonly LockReport[], paper: Paper): string[] {
   const rows = reports.map((report) => {
     const { name, holders, waiting } = report
     const [first] = holders
@@ -83,7 +83,7 @@ export function locksTable(reports: readonly LockReport[], width: number): strin
       String(waiting),
     ]
   })
-  return table(LOCKS, rows, width)
+  return table(LOCKS, rows, paper)
 }
 
 /** The host of a holder, or what stands there instead. */
@@ -112,7 +112,7 @@ const WAITERS: readonly Column[] = [
 ]
 
 /** All there is to say of one lock. */
-export function lockLines(report: LockReport, width: number): string[] {
+export function lockLines(report: LockReport, paper: Paper): string[] {
   const { holders, waiters, waiting } = report
   const counts = report.kind === 'semaphore' || report.kind === 'read-write'
   // Permits of a mutex say nothing: there is one.
@@ -144,8 +144,8 @@ export function lockLines(report: LockReport, width: number): string[] {
   return [
     `${visible(report.name)}: ${kindOf(report)}, ${count(holders.length, 'holder')}, ` +
       count(waiting, 'waiter'),
-    ...(held.length === 0 ? [] : ['', ...table(shape(HOLDERS), held, width)]),
-    ...(line.length === 0 ? [] : ['', 'Waiting:', ...table(shape(WAITERS), line, width)]),
+    ...(held.length === 0 ? [] : ['', ...table(shape(HOLDERS), held, paper)]),
+    ...(line.length === 0 ? [] : ['', 'Waiting:', ...table(shape(WAITERS), line, paper)]),
     ...(hidden > 0 ? [`… and ${hidden} more`] : []),
   ]
 }

@@ -28,6 +28,8 @@ export interface CommandSpec {
   readonly about: readonly string[]
   readonly options: readonly OptionSpec[]
   readonly examples: readonly [Example, Example, ...Example[]]
+  /** Paragraphs that come after the options. */
+  readonly notes?: readonly string[]
   /** What its exit codes mean, where that differs from the common table. */
   readonly exits?: readonly (readonly [code: string, meaning: string])[]
   /** What the first argument is, for completions. */

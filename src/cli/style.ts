@@ -1,4 +1,5 @@
 import type { World } from './commands.ts'
+import type { Paper } from './table.ts'
 
 /** Marks for people; none where nobody sees them. */
 export type Style = Readonly<
@@ -31,7 +32,7 @@ export function widthFor({ stdout }: World): number {
   return stdout.isTTY ? Math.max(20, stdout.columns || 80) : FILE_WIDTH
 }
 
-/** Titles of a table stand out, where colours do. */
-export function withTitles(lines: readonly string[], style: Style): string[] {
-  return lines.map((line) => (/^( *#? *[A-Z]+ *)+$/.test(line) ? style.dim(line) : line))
+/** For tables: as wide as the output, titles set apart where there are colours. */
+export function paperFor(world: World): Paper {
+  return { width: widthFor(world), title: styleFor(world).dim }
 }

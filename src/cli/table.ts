@@ -12,14 +12,20 @@ export interface Column {
 
 const GAP = 2
 
+/** Where a table goes: how wide it may be, and how titles are marked there. */
+export interface Paper {
+  readonly width: number
+  readonly title: (text: string) => string
+}
+
 /**
- * Lays rows out under their titles, in lines of at most `width` as far as columns give way. A column
+ * Lays rows out under their titles, in lines within the width as far as columns give way. A column
  * that is empty in every row is left out.
  */
 export function table(
   allColumns: readonly Column[],
   rows: readonly (readonly string[])[],
-  width: number,
+  { width, title }: Paper,
 ): string[] {
   let columns = allColumns
     .map((column, index) => ({ ...column, cells: rows.map((row) => row[index] ?? '') }))
@@ -27,8 +33,10 @@ export function table(
   for (;;) {
     const widths = widthsWithin(columns, width)
     const most = Math.max(...columns.map(({ spare = 0 }) => spare))
-    if (widths !== undefined || !(most > 0))
-      return layOut(columns, widths ?? naturalWidths(columns))
+    if (widths !== undefined || !(most > 0)) {
+      const [titles = '', ...lines] = layOut(columns, widths ?? naturalWidths(columns))
+      return [title(titles), ...lines]
+    }
     columns = columns.filter(({ spare }) => spare !== most)
   }
 }
@@ -76,7 +84,7 @@ function layOut(columns: readonly Filled[], widths: readonly number[]): string[]
       .trimEnd()
   const rows = columns[0]?.cells ?? []
   return [
-    line(({ title }) => title),
+    line((column) => column.title),
     ...rows.map((_, index) => line(({ cells }) => cells[index] ?? '')),
   ]
 }

@@ -227,6 +227,15 @@ describe('elect', () => {
   })
 })
 
+describe('doctor', () => {
+  it('finds nothing that endangers a promise in a file of this user', async () => {
+    const { code, out } = await desk.holdfast(['doctor']).end()
+    expect(code).toBe(0)
+    expect(out).toMatch(/^sqlite: the file of this user\n/)
+    expect(out).toContain('Nothing endangers a promise.')
+  })
+})
+
 describe('bench', () => {
   it('measures the engine', async () => {
     const { code, out } = await desk.holdfast(['bench', '--seconds', '1', '--json']).end()

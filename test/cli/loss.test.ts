@@ -156,3 +156,24 @@ describe('processes of two hosts', () => {
     expect(desk.read('count')).toBe('8\n')
   })
 })
+
+describe('doctor', () => {
+  it('exits with 1 and says what to do when locks can be evicted', async () => {
+    await server.call('config', 'set', 'maxmemory', 100_000_000)
+    await server.call('config', 'set', 'maxmemory-policy', 'allkeys-lru')
+    try {
+      const { code, out } = await desk.holdfast(['doctor']).end()
+      expect(code).toBe(1)
+      expect(out).toMatch(/^danger {2}\S+\n {2}.*\n(.*\n)* {2}Endangers: .*\n(.*\n)* {2}To do: /m)
+      expect(out).toContain('allkeys-lru')
+      const json = await desk.holdfast(['doctor', '--json']).end()
+      const found = json.out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object)
+      expect(found[0]).toMatchObject({ severity: 'danger', code: expect.any(String) })
+    } finally {
+      await server.call('config', 'set', 'maxmemory-policy', 'noeviction')
+    }
+  })
+})

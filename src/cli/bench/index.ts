@@ -2,13 +2,13 @@ import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { parse, readWhole, textOf } from '../arguments.ts'
+import { parse, readWhole, textOf, wordsOf } from '../arguments.ts'
 import type { World } from '../commands.ts'
 import { explained, open, urlOf } from '../engine.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { shownUrl } from '../secret.ts'
 import { BENCH } from '../specs/running.ts'
-import { styleFor, widthFor, withTitles } from '../style.ts'
+import { paperFor } from '../style.ts'
 import { table } from '../table.ts'
 import { duration } from '../text.ts'
 import { CommandCounter } from './commands-sent.ts'
@@ -32,6 +32,7 @@ interface Row {
 /** Measures the engine: what one process sees, and how fast two hand a lock over. */
 export async function bench(args: readonly string[], world: World): Promise<number> {
   const parsed = parse(BENCH, args)
+  wordsOf(BENCH, parsed, 0)
   const seconds = textOf(parsed, 'seconds')
   const lastMs = readWhole('--seconds', seconds ?? '2', 1, 60) * 1000
   const url = urlOf(parsed, world.env)
@@ -176,8 +177,8 @@ function picture(engine: string, where: string, rows: readonly Row[], world: Wor
     String(perSecond),
     commands === null ? 'none' : String(commands),
   ])
-  const lines = table(shape, cells, widthFor(world))
-  return `${engine}: ${where}\n\n${withTitles(lines, styleFor(world)).join('\n')}\n`
+  const lines = table(shape, cells, paperFor(world))
+  return `${engine}: ${where}\n\n${lines.join('\n')}\n`
 }
 
 /** A line that says what goes on, on a terminal only; the next one takes its place. */

@@ -1,16 +1,15 @@
-import { parse } from '../arguments.ts'
+import { parse, wordsOf } from '../arguments.ts'
 import type { World } from '../commands.ts'
 import { explained, open, urlOf } from '../engine.ts'
-import { EXIT, usageError } from '../exit.ts'
+import { EXIT } from '../exit.ts'
 import { allNames, inspectAll, lockJson, locksTable } from '../report.ts'
 import { LIST } from '../specs/looking.ts'
-import { styleFor, widthFor, withTitles } from '../style.ts'
+import { paperFor } from '../style.ts'
 
 /** Lists the locks that are held. */
 export async function list(args: readonly string[], world: World): Promise<number> {
   const parsed = parse(LIST, args)
-  const [prefix = '', extra] = [...parsed.positionals, ...(parsed.rest ?? [])]
-  if (extra !== undefined) throw usageError(`${JSON.stringify(extra)} is too much: one prefix.`)
+  const [prefix = ''] = wordsOf(LIST, parsed, 1)
   const url = urlOf(parsed, world.env)
   const holdfast = await open(url)
   try {
@@ -32,7 +31,7 @@ export async function list(args: readonly string[], world: World): Promise<numbe
         stdout.write(prefix === '' ? 'No lock is held.\n' : `No lock ${prefix}… is held.\n`)
         return EXIT.ok
       }
-      const lines = withTitles(locksTable(reports, widthFor(world)), styleFor(world))
+      const lines = locksTable(reports, paperFor(world))
       stdout.write(`${lines.join('\n')}\n`)
       return EXIT.ok
     })

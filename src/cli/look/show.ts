@@ -4,7 +4,7 @@ import { explained, open, urlOf } from '../engine.ts'
 import { EXIT } from '../exit.ts'
 import { lockJson, lockLines } from '../report.ts'
 import { SHOW } from '../specs/looking.ts'
-import { styleFor, widthFor, withTitles } from '../style.ts'
+import { paperFor } from '../style.ts'
 import { visible } from '../text.ts'
 
 /** Shows one lock; exits with 1 when nobody holds it or waits for it. */
@@ -20,7 +20,7 @@ export async function showLock(args: readonly string[], world: World): Promise<n
     } else if (report === null) {
       world.stdout.write(`${visible(name)}: nobody holds it or waits for it.\n`)
     } else {
-      const lines = withTitles(lockLines(report, widthFor(world)), styleFor(world))
+      const lines = lockLines(report, paperFor(world))
       world.stdout.write(`${lines.join('\n')}\n`)
     }
     return report === null ? EXIT.failed : EXIT.ok

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Holdfast, LockReport } from '../../index.ts'
-import { parse, readMs, textOf } from '../arguments.ts'
+import { parse, readMs, textOf, wordsOf } from '../arguments.ts'
 import type { World } from '../commands.ts'
 import { asCliError, open, urlOf } from '../engine.ts'
 import { CliError, EXIT, usageError } from '../exit.ts'
@@ -15,7 +15,8 @@ import {
   who,
 } from '../report.ts'
 import { WATCH } from '../specs/looking.ts'
-import { isScreen, type Style, styleFor, widthFor, withTitles } from '../style.ts'
+import { isScreen, paperFor, type Style, styleFor } from '../style.ts'
+import type { Paper } from '../table.ts'
 import { count, fit, visible } from '../text.ts'
 import { Screen } from './screen.ts'
 
@@ -30,8 +31,7 @@ const USUAL_MS = 500
 /** Shows locks as they change, until it is told to end. */
 export async function watch(args: readonly string[], world: World): Promise<number> {
   const parsed = parse(WATCH, args)
-  const [name, extra] = [...parsed.positionals, ...(parsed.rest ?? [])]
-  if (extra !== undefined) throw usageError(`${JSON.stringify(extra)} is too much: one lock.`)
+  const [name] = wordsOf(WATCH, parsed, 1)
   const prefix = textOf(parsed, 'prefix')
   if (name !== undefined && prefix !== undefined) {
     throw usageError('name one lock, or give a --prefix.')
@@ -45,7 +45,7 @@ export async function watch(args: readonly string[], world: World): Promise<numb
   const screen = json || !isScreen(world) ? undefined : new Screen(world.stdout)
   const ending = new Ending(screen)
   const teller = screen
-    ? new Drawing(screen, styleFor(world), () => widthFor(world))
+    ? new Drawing(screen, styleFor(world), () => paperFor(world))
     : new Lines(world.stdout, json)
   try {
     while (!ending.signal.aborted) {
@@ -106,34 +106,34 @@ interface Teller {
 class Drawing implements Teller {
   readonly #screen: Screen
   readonly #style: Style
-  readonly #width: () => number
+  readonly #paper: () => Paper
 
-  constructor(screen: Screen, style: Style, width: () => number) {
+  constructor(screen: Screen, style: Style, paper: () => Paper) {
     this.#screen = screen
     this.#style = style
-    this.#width = width
+    this.#paper = paper
   }
 
   tell(subject: Subject, reports: readonly LockReport[]): void {
     const [only] = reports
-    const width = this.#width()
+    const paper = this.#paper()
     const body =
       subject.name === undefined
         ? reports.length === 0
           ? ['No lock is held.']
-          : locksTable(reports, width)
+          : locksTable(reports, paper)
         : only === undefined
           ? [`${visible(subject.name)}: nobody holds it or waits for it.`]
-          : lockLines(only, width)
-    this.#draw(withTitles(body, this.#style))
+          : lockLines(only, paper)
+    this.#draw(body)
   }
 
   fail(message: string): void {
-    this.#draw([this.#style.bad(fit(visible(message), this.#width()))])
+    this.#draw([this.#style.bad(fit(visible(message), this.#paper().width))])
   }
 
   #draw(body: readonly string[]): void {
-    const hint = fit(`${since(1)}  q or Ctrl-C ends`, this.#width())
+    const hint = fit(`${since(1)}  q or Ctrl-C ends`, this.#paper().width)
     this.#screen.draw([this.#style.dim(hint), '', ...body])
   }
 }

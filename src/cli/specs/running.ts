@@ -161,25 +161,80 @@ export const BENCH: CommandSpec = {
   ],
 }
 
+/** Bounds that the help of the demo tells and its parser keeps. */
+export const MOST_PROCESSES = 50
+export const LONGEST_TASK_MS = 3_600_000
+
 export const DEMO: CommandSpec = {
   name: 'demo',
   summary: 'Watch processes compete for one lock.',
   usage: ['demo [options]'],
   about: [
     'Real processes compete for one lock. Each tells what it does, and a timeline shows who held ' +
-      'the lock when, and that nobody overlapped.',
+      'the lock when, and that one at a time held it.',
   ],
   options: [
-    { name: 'processes', value: 'n', text: 'How many processes compete.' },
-    { name: 'task-ms', value: 'ms', text: 'Length of the task.' },
-    { name: 'try', text: 'Each process tries once, all at the same moment.' },
-    { name: 'crash', text: 'The first holder is killed in the middle of its task.' },
-    URL_OPTION,
-    jsonOption('each event'),
+    {
+      name: 'processes',
+      value: 'n',
+      text: `How many processes compete: 1 to ${MOST_PROCESSES}, 5 by default.`,
+    },
+    {
+      name: 'task-ms',
+      value: 'ms',
+      text: `Length of the task: 1 to ${LONGEST_TASK_MS}, 1200 by default.`,
+    },
+    {
+      name: 'try',
+      text:
+        'Each process tries once, all at the same moment: one gets the lock, the others give up. ' +
+        'The task lasts until the last of them has tried.',
+    },
+    {
+      name: 'crash',
+      text:
+        'The first holder is killed in the middle of its task. Shows how the next one gets in, ' +
+        "and how the fence stops the dead one's late write.",
+    },
+    {
+      name: 'url',
+      value: 'url',
+      text:
+        'Where the lock is kept, such as redis://host:6379; HOLDFAST_URL by default. Without ' +
+        "either, in a SQLite file of the demo's own: only Node is needed.",
+    },
+    {
+      name: 'redis',
+      text:
+        'Finds a Redis or Valkey: the one at localhost:6379, else a redis-server or ' +
+        'valkey-server from PATH (or HOLDFAST_REDIS_SERVER) that is started for the demo and ' +
+        'stopped after.',
+    },
+    { name: 'json', text: 'One JSON object per event and line; the last one is the summary.' },
     HELP_OPTION,
   ],
+  notes: [
+    'Colours and redrawing are for terminals; NO_COLOR or TERM=dumb turns them off.',
+    'Each JSON line has a "type" and "atMs", milliseconds since the common start. The summary ' +
+      'has the type "summary" and says: scene, lock, engine, processes, durationMs, interrupted, ' +
+      'ok; granted and refused, how many processes got the lock and how many did not; ' +
+      'completed, killed and failed, how many tasks ended well, died, went wrong; overlaps and ' +
+      'maxConcurrentHolders, computed from the intervals, not asked of the lock; ' +
+      'staleWritesRefused, writes that the fence stopped; intervals, who held the lock when, ' +
+      'each with process, fence, fromMs, toMs and ending.',
+  ],
   examples: [
-    { text: 'Five processes, one after another.', line: 'holdfast demo' },
-    { text: 'A holder that dies.', line: 'holdfast demo --crash --processes 3' },
+    { text: 'Five processes, one after another, without any server.', line: 'holdfast demo' },
+    {
+      text: 'A holder that dies, on a Redis of yours.',
+      line: 'holdfast demo --crash --processes 3 --redis',
+    },
+  ],
+  exits: [
+    ['0', 'Nobody overlapped and everybody got what was due.'],
+    ['1', 'Otherwise.'],
+    ['64', 'Wrong usage.'],
+    ['69', 'No place for the lock, or it cannot be used.'],
+    ['128+n', 'Ended by signal n, as 130 after Ctrl-C.'],
   ],
 }
