@@ -36,10 +36,12 @@ function withoutPasswords(text: string, url: string): string {
 /** Every password in a URL or in a list of them, as it stands there and decoded, longest first. */
 function passwordsIn(url: string): string[] {
   // Read as text, since an unreadable URL holds a password just as well.
-  const found = [url, ...url.split(',')].flatMap((part) => [
-    /:\/\/[^/?#]*?:(.*)@/s.exec(part)?.[1] ?? '',
-    ...[...part.matchAll(/[?&](?:\w*password|auth|token)=([^&#]*)/gi)].map(([, one = '']) => one),
-  ])
+  const found = url
+    .split(/,(?=[a-z][a-z0-9+.-]*:\/\/)/i)
+    .flatMap((part) => [
+      /:\/\/[^/?#]*?:(.*)@/s.exec(part)?.[1] ?? '',
+      ...[...part.matchAll(/[?&](?:\w*password|auth|token)=([^&#]*)/gi)].map(([, one = '']) => one),
+    ])
   return [...new Set([...found, ...found.map(decoded)])]
     .filter((password) => password !== '' && password !== '***')
     .sort((a, b) => b.length - a.length)

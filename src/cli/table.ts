@@ -31,10 +31,10 @@ export function table(
     .map((column, index) => ({ ...column, cells: rows.map((row) => row[index] ?? '') }))
     .filter(({ cells }) => cells.some((cell) => cell !== ''))
   for (;;) {
-    const widths = widthsWithin(columns, width)
+    const { widths, fits } = narrowed(columns, width)
     const most = Math.max(...columns.map(({ spare = 0 }) => spare))
-    if (widths !== undefined || !(most > 0)) {
-      const [titles = '', ...lines] = layOut(columns, widths ?? naturalWidths(columns))
+    if (fits || !(most > 0)) {
+      const [titles = '', ...lines] = layOut(columns, widths)
       return [title(titles), ...lines]
     }
     columns = columns.filter(({ spare }) => spare !== most)
@@ -45,21 +45,20 @@ interface Filled extends Column {
   readonly cells: readonly string[]
 }
 
-function naturalWidths(columns: readonly Filled[]): number[] {
-  return columns.map(({ title, cells }) => Math.max(...[title, ...cells].map(displayWidth)))
-}
-
-/** The widths at which the columns fit, or `undefined` when they cannot. */
-function widthsWithin(columns: readonly Filled[], width: number): number[] | undefined {
-  const widths = naturalWidths(columns)
+/** The widths nearest to what the cells need, and whether the columns fit with them. */
+function narrowed(
+  columns: readonly Filled[],
+  width: number,
+): { widths: readonly number[]; fits: boolean } {
+  const widths = columns.map(({ title, cells }) => Math.max(...[title, ...cells].map(displayWidth)))
   const gaps = GAP * (columns.length - 1)
   for (let excess = widths.reduce((sum, one) => sum + one, gaps) - width; excess > 0; excess--) {
     // The widest of those that give way gives first.
     const index = widestThatGives(columns, widths)
-    if (index === -1) return undefined
+    if (index === -1) return { widths, fits: false }
     widths[index] = (widths[index] ?? 0) - 1
   }
-  return widths
+  return { widths, fits: true }
 }
 
 function widestThatGives(columns: readonly Column[], widths: readonly number[]): number {

@@ -78,33 +78,21 @@ describe('exit codes of run', () => {
     await first.end()
   })
 
-  it.each([
-    [[], 'name the lock'],
-    [['x'], 'give the command after --'],
-    [['x', '--'], 'give the command after --'],
-    [['', '--', 'true'], 'must not be empty'],
-    [['x', 'echo', 'hi'], 'put -- in front of the command: holdfast run x -- echo'],
-    [['x', 'y', '--', 'true'], '"y" is too much'],
-    [['x', '-c', 'true', '--', 'true'], '-c takes the place'],
-    [['x', '-n', '-w', '1', '--', 'true'], '--nonblock and --wait'],
-    [['x', '-s', '-x', '--', 'true'], '--shared and --exclusive'],
-    [['x', '--permits', '2', '--', 'true'], '--permits needs --capacity'],
-    [['x', '--permits', '3', '--capacity', '2', '--', 'true'], 'from 1 to 2'],
-    [['x', '-s', '--capacity', '2', '--', 'true'], '--capacity makes a semaphore'],
-    [['x', '-w', 'soon', '--', 'true'], '--wait must be a time'],
-    [['x', '-w', '-1', '--', 'true'], '--wait'],
-    [['x', '--ttl', '0.5', '--', 'true'], '--ttl must be a time from 1 '],
-    [['x', '--ttl', '4', '--grace', '3', '--', 'true'], '--grace must be a time from 0 to 2 '],
-    [['x', '-E', '256', '--', 'true'], '--conflict-exit-code must be a whole number from 0 to 255'],
-    [['x', '--url', 'memory:', '--', 'true'], 'memory: locks live within one process'],
-    [['x', '--url', 'gopher://x', '--', 'true'], 'No engine serves gopher: URLs'],
-    [['x', '--url', 'redis://u:***@h', '--', 'true'], '*** in place of its password'],
-    [['x'.repeat(1025), '--', 'true'], 'name must be at most 1024 bytes'],
-  ])('tell wrong usage: %j', async (args, problem) => {
-    const { code, err, out } = await desk.holdfast(['run', ...args]).end()
-    expect({ code, out }).toEqual({ code: 64, out: '' })
-    expect(err).toContain(problem)
-    expect(err.trimEnd().split('\n')).toHaveLength(1)
+  it('tell wrong usage in one line', async () => {
+    const { code, err, out } = await desk.holdfast(['run', 'x', 'echo', 'hi']).end()
+    expect({ code, err, out }).toEqual({
+      code: 64,
+      err: 'holdfast run: put -- in front of the command: holdfast run x -- echo\n',
+      out: '',
+    })
+  })
+
+  it('tell a name that is too long', async () => {
+    const { code, err } = await desk.holdfast(['run', 'x'.repeat(1025), '--', 'true']).end()
+    expect({ code, err }).toMatchObject({
+      code: 64,
+      err: expect.stringMatching(/^holdfast: name must be at most 1024 bytes.*\n$/),
+    })
   })
 })
 

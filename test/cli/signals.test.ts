@@ -143,6 +143,17 @@ describe.skipIf(process.platform !== 'linux')('in a terminal', () => {
     expect(await isFree('x')).toBe(true)
   })
 
+  it('SIGTERM to holdfast reaches all of the command and nobody else', async () => {
+    const line = `${program} run x -c 'sleep 1000 & echo $! > near; echo $$ > pid; wait' | cat`
+    const run = desk.terminal(line)
+    await started(run)
+    const [holdfast] = run.processes().filter((pid) => titleOf(pid).includes('run\0x'))
+    process.kill(Number(holdfast), 'SIGTERM')
+    // The reader at the end of the pipeline sees its end, and is not killed.
+    expect((await run.end()).code).toBe(0)
+    expect([desk.read('pid'), desk.read('near')].map(Number).filter(lives)).toEqual([])
+  })
+
   it('the command reads from it and knows it as a terminal', async () => {
     const line = 'test -t 0 && test -t 1 && read answer && echo "got $answer" && cat > /dev/tty'
     const run = desk.terminal(`${program} run x -c '${line}'`)

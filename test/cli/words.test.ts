@@ -23,16 +23,6 @@ describe('help', () => {
     for (const [exit, meaning] of EXIT_TABLE) expect(words).toContain(`${exit} ${meaning}`)
   })
 
-  it.each(names)('of %s tells its options and at least two examples', async (name) => {
-    const { code, out } = await desk.holdfast([name, '--help']).end()
-    expect(code).toBe(0)
-    const spec = CATALOGUE.find((one) => one.name === name)
-    for (const option of spec?.options ?? []) expect(out).toContain(`--${option.name}`)
-    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100)
-    expect(out.split('Examples:')[1]?.match(/^ {4}.*\bholdfast /gm)?.length).toBeGreaterThan(1)
-    expect((await desk.holdfast(['help', name]).end()).out).toBe(out)
-  })
-
   it('belongs to holdfast in front of -- only', async () => {
     const { out } = await desk.holdfast(['run', 'x', '--', 'printf', '%s\\n', '--help']).end()
     expect(out).toBe('--help\n')

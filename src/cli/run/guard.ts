@@ -5,8 +5,9 @@ import type { Holdfast, Lease } from '../../index.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { duration } from '../text.ts'
 import { Guardian } from './guardian.ts'
+import { Family, type Root, send, startOf } from './processes.ts'
 import type { Signals } from './signals.ts'
-import { send, stopAll } from './stop.ts'
+import { stopAll } from './stop.ts'
 import type { Voice } from './voice.ts'
 
 /** A command and how it is kept within its lease. */
@@ -51,16 +52,12 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
     guardian.dismiss()
     return await ended
   }
-  const root = { pid: child.pid, leads, holder: lease.identity }
-  guardian.guard(child.pid, leads)
+  const root = { pid: child.pid, start: startOf(child.pid), leads, holder: lease.identity }
+  guardian.guard(root)
   if (!guardian.watches) {
     voice.whisper('unguarded', 'no shell was found: a SIGKILL of holdfast leaves the command.')
   }
-  signals.forwardTo((signal) => {
-    // What ends a command goes to all of it, as from a terminal; USR1 and USR2 mean the program.
-    const toAll = leads && signal !== 'SIGUSR1' && signal !== 'SIGUSR2'
-    send(toAll ? -root.pid : root.pid, signal)
-  })
+  signals.forwardTo((signal) => forward(root, signal))
   let stopping: Promise<void> | undefined
   const stop = (why: string): void => {
     stopping ??= (async () => {
@@ -81,6 +78,14 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   signals.hold()
   guardian.dismiss()
   return { code, lost: stopping !== undefined }
+}
+
+/** What ends a command goes to all of it, as from a terminal; USR1 and USR2 mean the program. */
+function forward(root: Root, signal: NodeJS.Signals): void {
+  const toAll = signal !== 'SIGUSR1' && signal !== 'SIGUSR2'
+  if (!toAll) send(root.pid, signal)
+  else if (root.leads) send(-root.pid, signal)
+  else for (const pid of new Family(root).members()) send(pid, signal)
 }
 
 /** Time before the end of a lease at which the command begins to be stopped. */

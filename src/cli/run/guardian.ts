@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import type { Root } from './processes.ts'
 
 const STOPPER = fileURLToPath(new URL('./stopper.js', import.meta.url))
 
@@ -16,18 +17,18 @@ const SHELLS = ['/bin/bash', '/usr/bin/bash', '/usr/local/bin/bash', '/bin/sh', 
 const SCRIPT = `
 trap '' HUP INT QUIT TERM
 node=$1 stopper=$2 holdfast=$3 holder=$4 grace=$5 lock=$6
-child=0 leads=0 left= timed=
+child=0 start= leads=0 left= timed=
 if err=$( { read -r -t 0.01 _ </dev/null; } 2>&1 ); [ -z "$err" ]; then timed=fraction
 elif err=$( { read -r -t 1 _ </dev/null; } 2>&1 ); [ -z "$err" ]; then timed=whole
 fi
 while :; do
   if [ -n "$timed" ] && [ -n "$left" ]
-  then read -r -t "$left" what value || break
-  else read -r what value || break
+  then read -r -t "$left" what value more || break
+  else read -r what value more || break
   fi
   case $what in
-    group) child=$value leads=1 ;;
-    child) child=$value ;;
+    group) child=$value start=$more leads=1 ;;
+    child) child=$value start=$more ;;
     left)
       left=$value
       if [ "$timed" = whole ]; then
@@ -37,7 +38,7 @@ while :; do
     done) exit 0 ;;
   esac
 done
-"$node" "$stopper" "$holdfast" "$child" "$leads" "$holder" "$grace" "$lock" && exit
+"$node" "$stopper" "$holdfast" "$child" "$start" "$leads" "$holder" "$grace" "$lock" && exit
 [ "$child" = 0 ] && exit
 [ "$leads" = 1 ] && child=-$child
 kill -TERM -- "$child"
@@ -67,6 +68,8 @@ export class Guardian {
     const bare = shell.endsWith('bash') ? ['--norc', '--noprofile'] : []
     this.#shell = spawn(shell, [...bare, '-c', SCRIPT, 'holdfast-guardian', ...facts], {
       detached: true,
+      // Not where the command works: the folder may have to be unmounted.
+      cwd: '/',
       stdio: ['pipe', 'ignore', 'inherit'],
       // Not the marks of an enclosing run, which would take it for a part of the command.
       env: { PATH: process.env['PATH'] },
@@ -84,8 +87,8 @@ export class Guardian {
   }
 
   /** Says which process it guards, and whether that leads a group of its own. */
-  guard(pid: number, leads: boolean): void {
-    this.#tell(`${leads ? 'group' : 'child'} ${pid}`)
+  guard({ pid, start, leads }: Omit<Root, 'holder'>): void {
+    this.#tell(`${leads ? 'group' : 'child'} ${pid} ${start}`)
   }
 
   /** Says that the command has to be stopped unless another word comes within `leftMs`. */

@@ -19,24 +19,23 @@ export function processTable(): Entry[] {
 
 function fromProc(): Entry[] {
   return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) return []
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-      // The name stands in brackets and may hold anything; fields are counted behind it.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      const [state = '', parent, group] = fields
-      return {
-        pid: Number(name),
-        parent: Number(parent),
-        group: Number(group),
-        start: fields[19] ?? '',
-        ended: state === 'Z' || state === 'X',
-      }
-    } catch {
-      // It ended while we looked.
-      return []
-    }
+    return /^\d+$/.test(name) ? (entryOf(Number(name)) ?? []) : []
   })
+}
+
+function entryOf(pid: number): Entry | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name stands in brackets and may hold anything; fields are counted behind it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [state = '', parent, group] = fields
+    const ended = state === 'Z' || state === 'X'
+    const start = fields[19] ?? ''
+    return { pid, parent: Number(parent), group: Number(group), start, ended }
+  } catch {
+    // It ended while we looked.
+    return undefined
+  }
 }
 
 function fromPs(): Entry[] {
@@ -49,6 +48,12 @@ function fromPs(): Entry[] {
       const numbers = { pid: Number(pid), parent: Number(parent), group: Number(group) }
       return { ...numbers, start: '', ended: state.startsWith('Z') }
     })
+}
+
+/** When a process began: tells it from a later one with the same number. `''` where unknown. */
+export function startOf(pid: number): string {
+  if (process.platform !== 'linux') return ''
+  return entryOf(pid)?.start ?? ''
 }
 
 /** Whether a process was started within the run of this holder. Linux only. */
@@ -68,6 +73,8 @@ function isMarked(pid: number, holder: string): boolean {
 export interface Root {
   /** The command's own process; 0 when only the holder is known. */
   readonly pid: number
+  /** When that began, as `startOf` tells; `''` where it is not known. */
+  readonly start: string
   /** Whether the command leads a group of its own. */
   readonly leads: boolean
   readonly holder: string
@@ -81,15 +88,23 @@ export interface Root {
 export class Family {
   readonly #root: Root
   readonly #known = new Map<number, string>()
+  #rootIsOurs = false
 
   constructor(root: Root) {
     this.#root = root
+  }
+
+  /** Kills the command's own group in one call, if it has one: none of it can fork its way past. */
+  killGroup(): void {
+    const { pid, leads } = this.#root
+    if (leads && this.#rootIsOurs) send(-pid, 'SIGKILL')
   }
 
   /** The members that live, found anew. */
   members(): number[] {
     const table = processTable().filter(({ pid }) => pid !== process.pid)
     if (table.length === 0) return this.#alone()
+    this.#rootIsOurs = this.#isOurs(table)
     const children = new Map<number, Entry[]>()
     for (const entry of table) {
       const siblings = children.get(entry.parent)
@@ -107,6 +122,13 @@ export class Family {
     return [...found.values()].filter(({ ended }) => !ended).map(({ pid }) => pid)
   }
 
+  /** The number of a command that ended may be another process's by now, and its group's too. */
+  #isOurs(table: readonly Entry[]): boolean {
+    const { pid: root, start } = this.#root
+    if (root === 0) return false
+    return !table.some((entry) => entry.pid === root && start !== '' && entry.start !== start)
+  }
+
   /** Where no process table can be read, the command itself is all there is to see. */
   #alone(): number[] {
     const { pid } = this.#root
@@ -119,7 +141,16 @@ export class Family {
 
   #belongs({ pid, group, start }: Entry): boolean {
     const { pid: root, leads, holder } = this.#root
-    if (root !== 0 && (pid === root || (leads && group === root))) return true
+    if (this.#rootIsOurs && (pid === root || (leads && group === root))) return true
     return this.#known.get(pid) === start || isMarked(pid, holder)
+  }
+}
+
+/** Sends a signal; one that is gone or belongs to somebody else is left alone. */
+export function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
   }
 }

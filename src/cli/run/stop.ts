@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { Family, type Root } from './processes.ts'
+import { Family, type Root, send } from './processes.ts'
 
 const LOOK_EVERY_MS = 20
 
@@ -28,20 +28,10 @@ export async function stopAll(root: Root, graceMs: number): Promise<number[]> {
   }
   const giveUpAt = performance.now() + GONE_WITHIN_MS
   while (members.length > 0 && performance.now() < giveUpAt) {
-    // The group in one call: none of it can fork its way past it.
-    if (root.leads && root.pid !== 0) send(-root.pid, 'SIGKILL')
+    family.killGroup()
     for (const pid of members) send(pid, 'SIGKILL')
     await wait(LOOK_EVERY_MS)
     members = family.members()
   }
   return members
-}
-
-/** Sends a signal; one that is gone or belongs to somebody else is left alone. */
-export function send(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, signal)
-  } catch {
-    return false
-  }
 }
