@@ -26,7 +26,7 @@ import { lockState, number, occupant, shapeOf, text } from './replies.ts'
 import { inspect } from './scripts.generated.ts'
 import { ServerTime } from './server-time.ts'
 
-/** Most holders, and most waiters, that `inspect` shows. */
+/** Most waiters that `inspect` shows. */
 const SHOWN = 100
 
 /** What an identity looks like; the value of another program's key seldom does. */

@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: 'e813c9030070d7e0794dee52c70dc8257108c40f',
+  sha1: '506c630bdd74cfdbf874733b5b3025ecd6486e30',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -190,7 +190,8 @@ local function hold(lock, granted)
 end
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do
@@ -558,7 +559,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '6d7b4ac5f4b8f3e2c30469c6c6acfe635b960657',
+  sha1: '37bb0146ecafdb883bae4e85f096aa4cb51dca7f',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -825,7 +826,8 @@ local function hold(lock, granted)
 end
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do
@@ -930,11 +932,15 @@ local function mutex_holder()
   return { kept and '' or value, 1, 1, left, grant.fence, now - grant.since, grant.about }
 end
 local function holders_of_permits()
-  local held = {}
-  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'LIMIT', 0, most)
-  local leases = #names > 0 and redis.call('HMGET', keys.leases, unpack(names)) or {}
+  local held, leases = {}, {}
+  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf')
   for at, identity in ipairs(names) do
-    local lease = read_lease(leases[at])
+    local from = (at - 1) % SWEEP
+    if from == 0 then
+      local last = math.min(at + SWEEP - 1, #names)
+      leases = redis.call('HMGET', keys.leases, unpack(names, at, last))
+    end
+    local lease = read_lease(leases[from + 1])
     local left = lease and lease.ends - now
     if lease and left <= 0 then
       identity, left = '', redis.call('ZSCORE', keys.holders, identity) - now
@@ -1011,7 +1017,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '34af0a3690a481f24fc9644c6b7b9ae5a985d690',
+  sha1: '4117e1f11cbc9a43986fa4200192a63168120888',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1197,7 +1203,8 @@ local function hold(lock, granted)
 end
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do
@@ -1556,7 +1563,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '573dd76ac03d30b8f4a0e43ffe3e20add98d810e',
+  sha1: '44b18990a8291ce1743424634abf63334cfb65d9',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1742,7 +1749,8 @@ local function hold(lock, granted)
 end
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do
