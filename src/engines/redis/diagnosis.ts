@@ -6,6 +6,7 @@ import { SETTINGS, settingFindings } from './diagnosis-settings.ts'
 import { type Info, readInfo } from './info.ts'
 import { isPartOfLock, lockKeys } from './keys.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
+import { allOf } from './recipes.ts'
 import { number, text } from './replies.ts'
 import { permissions } from './scripts.generated.ts'
 
@@ -137,11 +138,10 @@ async function clockFindings(server: Inquiry): Promise<Finding[]> {
 async function permissionFindings(server: Inquiry, around: Surroundings): Promise<Finding[]> {
   const { prefix, channel, port } = around
   const name = `holdfast-diagnosis:${systemRandom.identity()}`
-  const { lock, fence, line, alive, places } = lockKeys(prefix, name, port.keyPrefix)
-  const keys = [lock, fence, line, alive, places]
+  const keys = allOf(lockKeys(prefix, name, port.keyPrefix))
   const args = [permissions.source, keys.length, ...keys, `${channel}:diagnosis`]
   try {
-    const reply = (await server.send('eval', args, lock)) as readonly Reply[]
+    const reply = (await server.send('eval', args, keys[0])) as readonly Reply[]
     return lacking(reply.map(text))
   } catch (error) {
     if (!(error instanceof RedisFailure) || !REFUSALS.includes(error.kind)) throw error

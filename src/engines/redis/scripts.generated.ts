@@ -974,7 +974,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 export const permissions: Script = {
   name: 'permissions',
   sha1: '5a13c3d4b684f2be4117e0939848d9e4d21eeae6',
-  keys: ['lock', 'fence', 'line', 'alive', 'places'],
+  keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['channel'],
   source: `local key = KEYS[1]
 local found = {}
