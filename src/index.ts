@@ -28,6 +28,7 @@ export {
   LeaseLostError,
   type LossReason,
   type Outcome,
+  ReplicaError,
   ShapeError,
   UnsupportedError,
 } from './core/errors.ts'

@@ -11,19 +11,22 @@ import type {
   Standing,
   Unknown,
 } from '../../core/engine.ts'
-import { closedError, EngineError, ShapeError, UnsupportedError } from '../../core/errors.ts'
-import { engineError } from './failure.ts'
-import { type LockKeys, lockKeys } from './keys.ts'
+import { EngineError, ReplicaError, ShapeError, UnsupportedError } from '../../core/errors.ts'
+import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
-import { RedisFailure, type RedisPort, type Reply } from './port.ts'
+import type { RedisPort, Reply } from './port.ts'
+import type { ReplicaWrites } from './replicas.ts'
 import { lockState, number, occupant, text } from './replies.ts'
-import type { Script } from './script.ts'
+import { Requests } from './requests.ts'
 import * as scripts from './scripts.generated.ts'
-import { ServerTime } from './server-time.ts'
+import { type ServerTime, ServerTimes } from './server-time.ts'
+import { renewBySlot } from './slots.ts'
 
 /** Most waiters that `inspect` shows. */
 const SHOWN_WAITERS = 100
+
+const TELL_TIME = "return redis.call('TIME')"
 
 /** Less than this says nothing about a server. */
 const LEAST_PATIENCE_MS = 25
@@ -55,20 +58,24 @@ export class RedisEngine implements Engine {
     kinds: ['mutex'],
   }
   readonly #port: RedisPort
+  readonly #requests: Requests
   readonly #settings: RedisSettings
-  readonly #serverTime: ServerTime
+  readonly #times: ServerTimes
   readonly #news: News
   #subscription: { close(): Promise<void> } | undefined
   #listening = false
   readonly #awaitingReady = new Set<() => void>()
   #closing: Promise<void> | undefined
 
-  constructor(port: RedisPort, settings: RedisSettings) {
+  constructor(port: RedisPort, settings: RedisSettings, replicas?: ReplicaWrites) {
     this.#port = port
     this.#settings = settings
-    this.#serverTime = new ServerTime(settings.clock)
-    this.#news = new News(settings.clock, this.#serverTime)
-    port.onBreak(() => this.#serverTime.forget())
+    this.#requests = new Requests(port, settings.commandTimeoutMs, replicas)
+    this.#times = new ServerTimes(settings.clock, port.topology === 'cluster')
+    // Where replicas must have a grant, a push does not say that they do.
+    const timeOf = (place: Place) => (replicas ? undefined : this.#timeOf(place.name))
+    this.#news = new News(settings.clock, timeOf)
+    port.onBreak(() => this.#times.forget())
   }
 
   /** Learns the server's time; rejects with `EngineError` when there is no server. */
@@ -76,13 +83,23 @@ export class RedisEngine implements Engine {
     await this.#learnTime('connect')
   }
 
-  async #learnTime(operation: string, key?: string): Promise<void> {
+  async #learnTime(operation: string, lock?: string): Promise<void> {
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#send(operation, key, () =>
-      this.#port.command('time', [], { timeoutMs: this.#settings.commandTimeoutMs }),
+    const reply = await this.#requests.send(operation, lock, (port, timeoutMs) =>
+      lock === undefined || port.topology !== 'cluster'
+        ? port.command('time', [], { timeoutMs })
+        : // Of the nodes of a Cluster, the one that serves the lock.
+          port.command('eval', [TELL_TIME, 1, this.#keys(lock).lock], {
+            timeoutMs,
+            key: this.#keys(lock).lock,
+          }),
     )
     const [seconds, micros] = reply as Reply[]
-    this.#serverTime.told(sentAt, number(seconds) * 1_000_000 + number(micros))
+    this.#timeOf(lock ?? '').told(sentAt, number(seconds) * 1_000_000 + number(micros))
+  }
+
+  #timeOf(lock: string): ServerTime {
+    return this.#times.of(this.#port.keyPrefix + this.#settings.prefix + lock)
   }
 
   async acquire(claim: Claim): Promise<Standing> {
@@ -108,11 +125,12 @@ export class RedisEngine implements Engine {
 
   async #acquire(claim: Claim): Promise<Standing> {
     const { commandTimeoutMs, fenceTtlMs, channel, clock } = this.#settings
-    const keys = this.#keys(claim.name)
+    const keys = keysOf(this.#keys(claim.name))
+    const time = this.#timeOf(claim.name)
     for (let resynced = false; ; resynced = true) {
-      if (!this.#serverTime.known) await this.#learnTime('acquire', keys.lock)
+      if (!time.known) await this.#learnTime('acquire', claim.name)
       const sentAt = clock.now()
-      const reply = await this.#run('acquire', scripts.acquire, keysOf(keys), [
+      const args = [
         claim.identity,
         claim.ttlMs,
         claim.grantTtlMs,
@@ -120,27 +138,36 @@ export class RedisEngine implements Engine {
         claim.lockDelayMs,
         claim.minHoldMs,
         fenceTtlMs,
-        this.#serverTime.serverMs(commandTimeoutMs),
+        time.serverMs(commandTimeoutMs),
         claim.wait ? 1 : 0,
         claim.ticket ?? '',
         channel,
         claim.about,
-      ])
+      ]
+      const { reply, replicas } = await this.#requests.grant({
+        operation: 'acquire',
+        script: scripts.acquire,
+        keys,
+        args,
+        lock: claim.name,
+      })
+      if (reply[0] === 'held' && this.#tooFew(replicas)) throw await this.#giveBack(claim, replicas)
       if (reply[0] !== 'late') return this.#standing(claim, reply, sentAt)
       // Either the request was late or the server's clock was set; its answer says which.
-      this.#serverTime.told(sentAt, number(reply[1]))
+      time.told(sentAt, number(reply[1]))
       if (resynced) throw this.#lateError(claim)
     }
   }
 
   #standing(claim: Claim, reply: readonly Reply[], sentAt: number): Standing {
+    const time = this.#timeOf(claim.name)
     switch (reply[0]) {
       case 'held':
-        this.#serverTime.told(sentAt, number(reply[3]))
+        time.told(sentAt, number(reply[3]))
         return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
       case 'waiting': {
         const [, ahead, look, nowUs, ticket, holder, ours, about] = reply
-        this.#serverTime.told(sentAt, number(nowUs))
+        time.told(sentAt, number(nowUs))
         return {
           state: 'waiting',
           ahead: number(ahead),
@@ -150,7 +177,7 @@ export class RedisEngine implements Engine {
         }
       }
       case 'absent':
-        this.#serverTime.told(sentAt, number(reply[1]))
+        time.told(sentAt, number(reply[1]))
         return { state: 'absent', ...occupant(reply[2], reply[3], reply[4]) }
       case 'occupied':
         throw this.#occupied(claim.name, claim.shape, reply[1])
@@ -164,30 +191,78 @@ export class RedisEngine implements Engine {
   }
 
   async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
-    if (places.length === 0) return []
+    for (const place of places) this.#refuseOtherKinds(place)
+    if (this.#port.topology !== 'cluster') return await this.#renew(places)
+    return await renewBySlot(
+      places,
+      ({ name }) => slotOfKey(this.#port.keyPrefix + this.#settings.prefix + name),
+      (some) => this.#renew(some),
+    )
+  }
+
+  async #renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+    const [first] = places
+    if (first === undefined) return []
     const keys: string[] = []
     const args: (string | number)[] = [this.#settings.fenceTtlMs]
     for (const place of places) {
-      this.#refuseOtherKinds(place)
       keys.push(...keysOf(this.#keys(place.name)))
-      const { identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs } = place
-      args.push(identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs)
+      const { identity, waitTtlMs, lockDelayMs, minHoldMs } = place
+      args.push(identity, this.#renewedTtlMs(place), waitTtlMs, lockDelayMs, minHoldMs)
     }
     const sentAt = this.#settings.clock.now()
-    const [nowUs, ...replies] = await this.#run(
-      'renew',
-      scripts.renew,
+    const answer = await this.#requests.grant({
+      operation: 'renew',
+      script: scripts.renew,
       keys,
       args,
-      patience(places),
-    )
-    this.#serverTime.told(sentAt, number(nowUs))
+      patienceMs: patience(places),
+      // The failure of a request for many locks is not about the first of them.
+      ...(places.length > 1 ? {} : { lock: first.name }),
+    })
+    const [nowUs, ...replies] = answer.reply
+    this.#timeOf(first.name).told(sentAt, number(nowUs))
     return places.map((place, index) => {
       const reply = (replies[index] ?? []) as readonly Reply[]
+      if (reply[0] === 'held' && this.#tooFew(answer.replicas)) {
+        return { state: 'unknown', error: this.#replicaError('renew', place, answer.replicas) }
+      }
       // A place that the line lost comes back, and goes on listening.
       if (reply[0] === 'held') this.#news.forget(place.identity)
       return this.#renewed(place, reply, sentAt)
     })
+  }
+
+  /**
+   * A pushed grant was written by the connection of whoever released, so WAIT can speak of it only
+   * after a write of this one. A renewal that asks for no more than is left would write nothing.
+   */
+  #renewedTtlMs({ ttlMs }: Place): number {
+    return this.#requests.replicas === undefined ? ttlMs : ttlMs + 1
+  }
+
+  #tooFew(replicas: number): boolean {
+    return replicas < (this.#requests.replicas?.min ?? 0)
+  }
+
+  #replicaError(
+    operation: string,
+    { name }: Place,
+    confirmed: number,
+    outcome: 'none' | 'unknown' = 'unknown',
+  ): ReplicaError {
+    const { min = 0, timeoutMs = 0 } = this.#requests.replicas ?? {}
+    const engine = this.name
+    return new ReplicaError({ engine, operation, outcome, min, confirmed, timeoutMs, lock: name })
+  }
+
+  /** Ends a grant that is not to be reported; says in the error whether that succeeded. */
+  async #giveBack(place: Place, confirmed: number): Promise<ReplicaError> {
+    const outcome = await this.release(place).then(
+      () => 'none' as const,
+      () => 'unknown' as const,
+    )
+    return this.#replicaError('acquire', place, confirmed, outcome)
   }
 
   #renewed(place: Place, reply: readonly Reply[], sentAt: number): Standing | Unknown {
@@ -216,19 +291,25 @@ export class RedisEngine implements Engine {
     this.#refuseOtherKinds(place)
     this.#news.forget(place.identity)
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#run('release', scripts.release, keysOf(this.#keys(place.name)), [
-      place.identity,
-      place.minHoldMs,
-      this.#settings.fenceTtlMs,
-      place.lockDelayMs,
-    ])
-    this.#serverTime.told(sentAt, number(reply[1]))
+    const reply = await this.#requests.run({
+      operation: 'release',
+      script: scripts.release,
+      keys: keysOf(this.#keys(place.name)),
+      args: [place.identity, place.minHoldMs, this.#settings.fenceTtlMs, place.lockDelayMs],
+      lock: place.name,
+    })
+    this.#timeOf(place.name).told(sentAt, number(reply[1]))
     return reply[0] === 1
   }
 
   async inspect(name: string): Promise<LockState | null> {
-    const keys = keysOf(this.#keys(name))
-    const reply = await this.#run('inspect', scripts.inspect, keys, [SHOWN_WAITERS])
+    const reply = await this.#requests.run({
+      operation: 'inspect',
+      script: scripts.inspect,
+      keys: keysOf(this.#keys(name)),
+      args: [SHOWN_WAITERS],
+      lock: name,
+    })
     const shape: Shape = { kind: 'mutex', capacity: 1 }
     if (reply[0] === 'free') return null
     if (reply[0] === 'occupied') throw this.#occupied(name, shape, reply[1])
@@ -236,9 +317,9 @@ export class RedisEngine implements Engine {
   }
 
   async list(query: ListQuery): Promise<LockPage> {
-    const { prefix, commandTimeoutMs: timeoutMs } = this.#settings
-    return await this.#send('list', undefined, () =>
-      listLocks(this.#port, { prefix, timeoutMs }, query),
+    const { prefix } = this.#settings
+    return await this.#requests.send('list', undefined, (port, timeoutMs) =>
+      listLocks(port, { prefix, timeoutMs }, query),
     )
   }
 
@@ -251,7 +332,7 @@ export class RedisEngine implements Engine {
     this.#news.close()
     this.#wakeListeners()
     await this.#subscription?.close()
-    await this.#port.close()
+    await this.#requests.close()
   }
 
   /**
@@ -290,45 +371,6 @@ export class RedisEngine implements Engine {
 
   #keys(name: string): LockKeys {
     return lockKeys(this.#settings.prefix, name, this.#port.keyPrefix)
-  }
-
-  async #run(
-    operation: string,
-    script: Script,
-    keys: readonly string[],
-    args: readonly (string | number)[],
-    patienceMs: number = Number.POSITIVE_INFINITY,
-  ): Promise<readonly Reply[]> {
-    const timeoutMs = Math.min(this.#settings.commandTimeoutMs, patienceMs)
-    const [key = ''] = keys
-    const rest = [keys.length, ...keys, ...args]
-    // The failure of a request for many locks is not about the first of them.
-    const named = keys.length > 5 ? undefined : key
-    const reply = await this.#send(operation, named, async () => {
-      try {
-        return await this.#port.command('evalsha', [script.sha1, ...rest], { timeoutMs, key })
-      } catch (error) {
-        // The server never saw the script, or forgot it: restarted, failed over, SCRIPT FLUSH.
-        if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
-        return await this.#port.command('eval', [script.source, ...rest], { timeoutMs, key })
-      }
-    })
-    return reply as readonly Reply[]
-  }
-
-  /** Runs a command and turns its failure into what the core understands. */
-  async #send<T>(
-    operation: string,
-    key: string | undefined,
-    command: () => Promise<T>,
-  ): Promise<T> {
-    if (this.#closing !== undefined) throw closedError()
-    try {
-      return await command()
-    } catch (error) {
-      const lock = key?.slice(this.#settings.prefix.length)
-      throw engineError(this.name, operation, error, lock)
-    }
   }
 
   #refuseOtherKinds(place: Place): void {

@@ -57,6 +57,11 @@ function hashTag(key: string): string | undefined {
   return close > open + 1 ? key.slice(open + 1, close) : undefined
 }
 
+/** The slot of a key on a Redis Cluster, given as the server sees it. */
+export function slotOfKey(key: string): number {
+  return slotOf(hashTag(key) ?? key)
+}
+
 const tags = new Map<number, string>()
 
 /** A short text that hashes to `slot`, always the same one; kept, since the search is long. */

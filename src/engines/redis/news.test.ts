@@ -11,7 +11,7 @@ function world() {
   const clock = new SimulatedClock(1000)
   const time = new ServerTime(clock)
   time.told(1000, 50_000_000)
-  const news = new News(clock, time)
+  const news = new News(clock, () => time)
   const controller = new AbortController()
   return { clock, time, news, controller, next: () => news.next(place, controller.signal) }
 }

@@ -17,12 +17,16 @@ interface Expected {
 export class News {
   readonly #expected = new Map<string, Expected>()
   readonly #clock: Clock
-  readonly #serverTime: ServerTime
+  readonly #timeOf: (place: Place) => ServerTime | undefined
   #closed = false
 
-  constructor(clock: Clock, serverTime: ServerTime) {
+  /**
+   * `timeOf` gives the clock of the server that serves a place; without one, a pushed grant only
+   * says that it is time to look.
+   */
+  constructor(clock: Clock, timeOf: (place: Place) => ServerTime | undefined) {
     this.#clock = clock
-    this.#serverTime = serverTime
+    this.#timeOf = timeOf
   }
 
   /** Starts to keep news for a place. Called before its request is sent: the push may be faster. */
@@ -53,7 +57,7 @@ export class News {
     if (expected === undefined) return
     if (fence === undefined) return this.#tell(expected, LOOK)
     // A grant without a send time is only as good as what is known of the server's clock.
-    const startedAt = this.#serverTime.noEarlierThan(Number(grantedAtUs))
+    const startedAt = this.#timeOf(expected.place)?.noEarlierThan(Number(grantedAtUs))
     if (startedAt === undefined) return this.#tell(expected, LOOK)
     const deadline = Math.min(startedAt, this.#clock.now()) + Number(ttlMs)
     this.#tell(expected, { state: 'held', fence: Number(fence), deadline })

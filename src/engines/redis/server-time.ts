@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
+import { slotOfKey } from './keys.ts'
 
 /**
  * What is known of the server's clock: a server moment, and the local moments between which it lay.
@@ -43,5 +44,33 @@ export class ServerTime {
   noEarlierThan(serverUs: number): number | undefined {
     if (this.#toldUs === undefined) return undefined
     return this.#sentAt + (serverUs - this.#toldUs) / 1000
+  }
+}
+
+/** The clocks of the servers that an engine speaks to: one, or on a Cluster one for each slot. */
+export class ServerTimes {
+  readonly #clock: Clock
+  readonly #perSlot: boolean
+  readonly #times = new Map<number, ServerTime>()
+
+  constructor(clock: Clock, perSlot: boolean) {
+    this.#clock = clock
+    this.#perSlot = perSlot
+  }
+
+  /** The clock of whoever serves this key, given as the server sees it. */
+  of(key: string): ServerTime {
+    const slot = this.#perSlot ? slotOfKey(key) : 0
+    let time = this.#times.get(slot)
+    if (time === undefined) {
+      time = new ServerTime(this.#clock)
+      this.#times.set(slot, time)
+    }
+    return time
+  }
+
+  /** A connection broke: the next server may have another clock. */
+  forget(): void {
+    for (const time of this.#times.values()) time.forget()
   }
 }
