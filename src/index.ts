@@ -14,7 +14,7 @@ import {
   show,
 } from './core/options.ts'
 import { memory } from './engines/memory/index.ts'
-import type { RedisOptions } from './engines/redis/index.ts'
+import type { RedisUrlOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 
 export type { About } from './core/about.ts'
@@ -72,13 +72,14 @@ export function createHoldfast(options: HoldfastOptions & { readonly engine: Eng
 
 /**
  * Connects to the engine that a URL names: `redis://[user:password@]host[:port][/database]`,
- * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, `sqlite:./locks.db` for the processes
+ * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, each also with `+sentinel` or
+ * `+cluster`, as in `redis+sentinel://host,host/name`; `sqlite:./locks.db` for the processes
  * of one machine, or `memory:` for locks within this process. Rejects with `EngineError` when the
  * engine cannot be reached, and with TypeError when the URL cannot be read.
  */
 export async function connect(
   url: string,
-  options: HoldfastOptions & Omit<RedisOptions, 'clock'> = {},
+  options: HoldfastOptions & Omit<RedisUrlOptions, 'clock'> = {},
 ): Promise<Holdfast> {
   if (typeof url !== 'string') throw new TypeError(`url must be a string, got ${show(url)}.`)
   // Read first: a wrong option must not leave a connection behind.
@@ -94,7 +95,7 @@ function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
   return { clock, random, defaults, requestTimeoutMs, host: hostname(), pid: process.pid }
 }
 
-async function engineFor(url: string, options: HoldfastOptions & RedisOptions): Promise<Engine> {
+async function engineFor(url: string, options: HoldfastOptions & RedisUrlOptions): Promise<Engine> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
   switch (scheme) {
     case 'memory':
@@ -102,7 +103,15 @@ async function engineFor(url: string, options: HoldfastOptions & RedisOptions): 
     case 'redis':
     case 'rediss':
     case 'valkey':
-    case 'valkeys': {
+    case 'valkeys':
+    case 'redis+sentinel':
+    case 'rediss+sentinel':
+    case 'valkey+sentinel':
+    case 'valkeys+sentinel':
+    case 'redis+cluster':
+    case 'rediss+cluster':
+    case 'valkey+cluster':
+    case 'valkeys+cluster': {
       // Loaded when asked for, so that other engines do not pay for a Redis client.
       const { connectRedis } = await import('./engines/redis/index.ts')
       return await connectRedis(url, options)

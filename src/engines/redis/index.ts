@@ -2,7 +2,8 @@ import type { Clock } from '../../core/clock.ts'
 import type { Engine } from '../../core/engine.ts'
 import { checkObject, checkText, checkWhole, MAX_MS } from '../../core/options.ts'
 import { systemClock, systemRandom } from '../../system/clock.ts'
-import { portFor, portFromUrl, type RedisClient } from './clients/detect.ts'
+import { portFor, type RedisClient } from './clients/detect.ts'
+import { portFromUrl, type TlsOptions } from './clients/from-url.ts'
 import { RedisEngine, type RedisSettings } from './engine.ts'
 import type { PortOptions } from './port.ts'
 import {
@@ -11,9 +12,9 @@ import {
   ReplicaWrites,
   replicaSettings,
 } from './replicas.ts'
-import { parseRedisUrl } from './url.ts'
+import { type ParsedRedisUrl, parseRedisUrl } from './url.ts'
 
-export type { RedisClient, ReplicaOptions }
+export type { RedisClient, ReplicaOptions, TlsOptions }
 
 /** How locks are kept on Redis. */
 export interface RedisOptions {
@@ -32,8 +33,8 @@ export interface RedisOptions {
    */
   readonly fenceTtlMs?: number
   /**
-   * Reports a lease, and counts a renewal, only when this many replicas have it. Too few reject with
-   * `ReplicaError`, and the lock is given back. By default no replica is asked.
+   * Reports a lease, and counts a renewal, only when this many replicas have it. Too few reject
+   * with `ReplicaError`, and the lock is given back. By default no replica is asked.
    */
   readonly replicas?: ReplicaOptions
   /** For tests: another clock than the system's. */
@@ -51,15 +52,26 @@ export function redis(client: RedisClient, options: RedisOptions = {}): Engine {
   return new RedisEngine(portFor(client, port), settings, writes)
 }
 
+/** Options for a URL. */
+export interface RedisUrlOptions extends RedisOptions {
+  /** Certificates for `rediss:` and the like, where the URL does not name their files. */
+  readonly tls?: TlsOptions
+}
+
 /**
- * Connects to a `redis:`, `rediss:`, `valkey:` or `valkeys:` URL; rejects with `EngineError` when
- * there is no answer.
+ * Connects to a `redis:`, `rediss:`, `valkey:` or `valkeys:` URL, for one server, with `+sentinel`
+ * or with `+cluster`. Rejects with `EngineError` when there is no answer, and with TypeError when
+ * the URL cannot be read.
  */
-export async function connectRedis(url: string, options: RedisOptions = {}): Promise<Engine> {
+export async function connectRedis(url: string, options: RedisUrlOptions = {}): Promise<Engine> {
   const parsed = parseRedisUrl(url)
-  const { port, settings, replicas } = readOptions(options)
-  const writes = replicas && new ReplicaWrites(await portFromUrl(parsed, port), replicas)
-  const engine = new RedisEngine(await portFromUrl(parsed, port), settings, writes)
+  const asked = replicasOf(parsed)
+  const { port, settings, replicas } = readOptions(
+    asked === undefined ? options : { replicas: asked, ...options },
+  )
+  const { tls } = options
+  const writes = replicas && new ReplicaWrites(await portFromUrl(parsed, port, tls), replicas)
+  const engine = new RedisEngine(await portFromUrl(parsed, port, tls), settings, writes)
   try {
     await engine.ping()
   } catch (error) {
@@ -67,6 +79,14 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
     throw error
   }
   return engine
+}
+
+function replicasOf({ replicas, replicasTimeoutMs }: ParsedRedisUrl): ReplicaOptions | undefined {
+  if (replicas === undefined) return undefined
+  return {
+    min: replicas,
+    ...(replicasTimeoutMs === undefined ? {} : { timeoutMs: replicasTimeoutMs }),
+  }
 }
 
 function readOptions(options: RedisOptions): {

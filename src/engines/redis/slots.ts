@@ -2,8 +2,8 @@ import type { Place, Standing, Unknown } from '../../core/engine.ts'
 import { EngineError } from '../../core/errors.ts'
 
 /**
- * Renews the places of each slot of a Cluster by a request of their own. A slot that does not answer
- * leaves the places of the others alone.
+ * Renews the places of each slot of a Cluster by a request of their own. A slot that does not
+ * answer leaves the places of the others alone.
  */
 export async function renewBySlot(
   places: readonly Place[],
