@@ -7,24 +7,29 @@ import type {
   LockPage,
   LockState,
   Place,
+  ReleaseOptions,
   Shape,
   Standing,
   Unknown,
 } from '../../core/engine.ts'
-import { EngineError, ReplicaError, ShapeError, UnsupportedError } from '../../core/errors.ts'
+import { EngineError, ReplicaError, ShapeError } from '../../core/errors.ts'
+import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
 import type { RedisPort, Reply } from './port.ts'
+import { allOf, recipeOf } from './recipes.ts'
 import type { ReplicaWrites } from './replicas.ts'
-import { lockState, number, occupant, text } from './replies.ts'
+import { lockState, number, occupant, shapeOf, text } from './replies.ts'
 import { Requests } from './requests.ts'
-import * as scripts from './scripts.generated.ts'
+import { inspect } from './scripts.generated.ts'
 import { type ServerTime, ServerTimes } from './server-time.ts'
-import { renewBySlot } from './slots.ts'
 
-/** Most waiters that `inspect` shows. */
-const SHOWN_WAITERS = 100
+/** Most holders, and most waiters, that `inspect` shows. */
+const SHOWN = 100
+
+/** What an identity looks like; the value of another program's key seldom does. */
+const IDENTITY = /^[0-9a-f]{32}$/
 
 const TELL_TIME = "return redis.call('TIME')"
 
@@ -45,7 +50,7 @@ export interface RedisSettings {
 }
 
 /**
- * Mutexes on one Redis or Valkey primary. Every call is one script, so that a step and the grant
+ * Locks on one Redis or Valkey primary. Every call is one script, so that a step and the grant
  * that follows from it cannot be torn apart.
  */
 export class RedisEngine implements Engine {
@@ -55,7 +60,7 @@ export class RedisEngine implements Engine {
     fifo: true,
     push: true,
     shared: true,
-    kinds: ['mutex'],
+    kinds: ['mutex', 'semaphore', 'read-write', 'election'],
   }
   readonly #port: RedisPort
   readonly #requests: Requests
@@ -85,25 +90,27 @@ export class RedisEngine implements Engine {
 
   async #learnTime(operation: string, lock?: string): Promise<void> {
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#requests.send(operation, lock, (port, timeoutMs) =>
-      lock === undefined || port.topology !== 'cluster'
-        ? port.command('time', [], { timeoutMs })
-        : // Of the nodes of a Cluster, the one that serves the lock.
-          port.command('eval', [TELL_TIME, 1, this.#keys(lock).lock], {
-            timeoutMs,
-            key: this.#keys(lock).lock,
-          }),
-    )
+    const reply = await this.#requests.send(operation, lock, (port, timeoutMs) => {
+      if (lock === undefined || port.topology !== 'cluster') {
+        return port.command('time', [], { timeoutMs })
+      }
+      // Of the nodes of a Cluster, the one that serves the lock.
+      const key = this.#keys(lock).lock
+      return port.command('eval', [TELL_TIME, 1, key], { timeoutMs, key })
+    })
     const [seconds, micros] = reply as Reply[]
     this.#timeOf(lock ?? '').told(sentAt, number(seconds) * 1_000_000 + number(micros))
   }
 
   #timeOf(lock: string): ServerTime {
-    return this.#times.of(this.#port.keyPrefix + this.#settings.prefix + lock)
+    return this.#times.of(this.#keyOnServer(lock))
+  }
+
+  #keyOnServer(lock: string): string {
+    return this.#port.keyPrefix + this.#settings.prefix + lock
   }
 
   async acquire(claim: Claim): Promise<Standing> {
-    this.#refuseOtherKinds(claim)
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)
@@ -124,38 +131,32 @@ export class RedisEngine implements Engine {
   }
 
   async #acquire(claim: Claim): Promise<Standing> {
-    const { commandTimeoutMs, fenceTtlMs, channel, clock } = this.#settings
-    const keys = keysOf(this.#keys(claim.name))
+    const { commandTimeoutMs, fenceTtlMs: keepMs, channel, clock } = this.#settings
+    const keys = this.#keys(claim.name)
     const time = this.#timeOf(claim.name)
-    for (let resynced = false; ; resynced = true) {
+    for (let resynced = false, looked = false; ; ) {
       if (!time.known) await this.#learnTime('acquire', claim.name)
       const sentAt = clock.now()
-      const args = [
-        claim.identity,
-        claim.ttlMs,
-        claim.grantTtlMs,
-        claim.waitTtlMs,
-        claim.lockDelayMs,
-        claim.minHoldMs,
-        fenceTtlMs,
-        time.serverMs(commandTimeoutMs),
-        claim.wait ? 1 : 0,
-        claim.ticket ?? '',
-        channel,
-        claim.about,
-      ]
-      const { reply, replicas } = await this.#requests.grant({
-        operation: 'acquire',
-        script: scripts.acquire,
-        keys,
-        args,
-        lock: claim.name,
-      })
-      if (reply[0] === 'held' && this.#tooFew(replicas)) throw await this.#giveBack(claim, replicas)
-      if (reply[0] !== 'late') return this.#standing(claim, reply, sentAt)
-      // Either the request was late or the server's clock was set; its answer says which.
-      time.told(sentAt, number(reply[1]))
-      if (resynced) throw this.#lateError(claim)
+      const notAfterMs = time.serverMs(commandTimeoutMs)
+      const terms = { keepMs, notAfterMs, channel }
+      const call = recipeOf(claim.shape).acquire(keys, claim, terms)
+      const { reply, replicas } = await this.#requests.grant('acquire', call, claim.name)
+      if (reply[0] === 'shape') {
+        const found = shapeOf(reply[1])
+        if (looked) throw new ShapeError(claim.name, claim.shape, found)
+        // Only its own scripts can tell whether the time of all who are there is over.
+        await this.#leave({ ...claim, shape: found })
+        looked = true
+      } else if (reply[0] === 'late') {
+        // Either the request was late or the server's clock was set; its answer says which.
+        time.told(sentAt, number(reply[1]))
+        if (resynced) throw this.#lateError(claim)
+        resynced = true
+      } else if (reply[0] === 'held' && this.#tooFew(replicas)) {
+        throw await this.#giveBack(claim, replicas)
+      } else if (reply[0] !== 'again') {
+        return this.#standing(claim, reply, sentAt)
+      }
     }
   }
 
@@ -190,36 +191,32 @@ export class RedisEngine implements Engine {
     return this.#news.next(place, signal)
   }
 
-  async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
-    for (const place of places) this.#refuseOtherKinds(place)
-    if (this.#port.topology !== 'cluster') return await this.#renew(places)
-    return await renewBySlot(
+  renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+    return renewInGroups(
       places,
-      ({ name }) => slotOfKey(this.#port.keyPrefix + this.#settings.prefix + name),
+      (place) => this.#groupOf(place),
       (some) => this.#renew(some),
     )
+  }
+
+  /** Places can be renewed by one request when one script serves them and one slot holds them. */
+  #groupOf({ name, shape }: Place): string {
+    const slot = this.#port.topology === 'cluster' ? slotOfKey(this.#keyOnServer(name)) : 0
+    return `${slot} ${shape.kind === 'mutex'}`
   }
 
   async #renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
     const [first] = places
     if (first === undefined) return []
-    const keys: string[] = []
-    const args: (string | number)[] = [this.#settings.fenceTtlMs]
-    for (const place of places) {
-      keys.push(...keysOf(this.#keys(place.name)))
-      const { identity, waitTtlMs, lockDelayMs, minHoldMs } = place
-      args.push(identity, this.#renewedTtlMs(place), waitTtlMs, lockDelayMs, minHoldMs)
-    }
+    const named = places.map((place) => ({
+      keys: this.#keys(place.name),
+      place: this.#longer(place),
+    }))
+    const call = recipeOf(first.shape).renew(named, { keepMs: this.#settings.fenceTtlMs })
+    // The failure of a request for many locks is not about the first of them.
+    const lock = places.length > 1 ? undefined : first.name
     const sentAt = this.#settings.clock.now()
-    const answer = await this.#requests.grant({
-      operation: 'renew',
-      script: scripts.renew,
-      keys,
-      args,
-      patienceMs: patience(places),
-      // The failure of a request for many locks is not about the first of them.
-      ...(places.length > 1 ? {} : { lock: first.name }),
-    })
+    const answer = await this.#requests.grant('renew', call, lock, patience(places))
     const [nowUs, ...replies] = answer.reply
     this.#timeOf(first.name).told(sentAt, number(nowUs))
     return places.map((place, index) => {
@@ -237,8 +234,8 @@ export class RedisEngine implements Engine {
    * A pushed grant was written by the connection of whoever released, so WAIT can speak of it only
    * after a write of this one. A renewal that asks for no more than is left would write nothing.
    */
-  #renewedTtlMs({ ttlMs }: Place): number {
-    return this.#requests.replicas === undefined ? ttlMs : ttlMs + 1
+  #longer(place: Place): Place {
+    return this.#requests.replicas === undefined ? place : { ...place, ttlMs: place.ttlMs + 1 }
   }
 
   #tooFew(replicas: number): boolean {
@@ -287,32 +284,29 @@ export class RedisEngine implements Engine {
     }
   }
 
-  async release(place: Place): Promise<boolean> {
-    this.#refuseOtherKinds(place)
+  async release(place: Place, { force = false }: ReleaseOptions = {}): Promise<boolean> {
     this.#news.forget(place.identity)
+    // Another program's key holds what it likes, and goes only by force.
+    if (!force && !IDENTITY.test(place.identity)) return false
+    return await this.#leave(place, force)
+  }
+
+  async #leave(place: Place, force = false): Promise<boolean> {
+    const terms = { keepMs: this.#settings.fenceTtlMs, force }
+    const call = recipeOf(place.shape).release(this.#keys(place.name), place, terms)
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#requests.run({
-      operation: 'release',
-      script: scripts.release,
-      keys: keysOf(this.#keys(place.name)),
-      args: [place.identity, place.minHoldMs, this.#settings.fenceTtlMs, place.lockDelayMs],
-      lock: place.name,
-    })
+    const reply = await this.#requests.run('release', call, place.name)
     this.#timeOf(place.name).told(sentAt, number(reply[1]))
     return reply[0] === 1
   }
 
   async inspect(name: string): Promise<LockState | null> {
-    const reply = await this.#requests.run({
-      operation: 'inspect',
-      script: scripts.inspect,
-      keys: keysOf(this.#keys(name)),
-      args: [SHOWN_WAITERS],
-      lock: name,
-    })
-    const shape: Shape = { kind: 'mutex', capacity: 1 }
+    const call = { script: inspect, keys: allOf(this.#keys(name)), args: [SHOWN] }
+    const reply = await this.#requests.run('inspect', call, name)
     if (reply[0] === 'free') return null
-    if (reply[0] === 'occupied') throw this.#occupied(name, shape, reply[1])
+    if (reply[0] === 'occupied') {
+      throw this.#occupied(name, { kind: 'mutex', capacity: 1 }, reply[1])
+    }
     return lockState(name, reply)
   }
 
@@ -373,14 +367,6 @@ export class RedisEngine implements Engine {
     return lockKeys(this.#settings.prefix, name, this.#port.keyPrefix)
   }
 
-  #refuseOtherKinds(place: Place): void {
-    if (place.shape.kind === 'mutex') return
-    throw new UnsupportedError(
-      `The redis engine serves no ${place.shape.kind} yet; the memory engine does.`,
-      place.name,
-    )
-  }
-
   #occupied(name: string, wanted: Shape, type: Reply | undefined): ShapeError {
     const key = this.#port.keyPrefix + this.#settings.prefix + name
     return new ShapeError(name, wanted, null, ` (key ${JSON.stringify(key)}, a ${text(type)})`)
@@ -425,8 +411,4 @@ function patience(places: readonly Place[]): number {
   let shortestMs = Number.POSITIVE_INFINITY
   for (const { ttlMs, waitTtlMs } of places) shortestMs = Math.min(shortestMs, ttlMs, waitTtlMs)
   return Math.max(LEAST_PATIENCE_MS, shortestMs / 3)
-}
-
-function keysOf(keys: LockKeys): string[] {
-  return [keys.lock, keys.fence, keys.line, keys.alive, keys.places]
 }

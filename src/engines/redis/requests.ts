@@ -1,27 +1,14 @@
 import { closedError } from '../../core/errors.ts'
 import { engineError } from './failure.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
+import type { Call } from './recipes.ts'
 import type { Confirmed, ReplicaSettings, ReplicaWrites } from './replicas.ts'
-import type { Script } from './script.ts'
 
 /** The answer of a script that may grant leases, and how many replicas have it. */
 export interface Granting {
   readonly reply: readonly Reply[]
   /** `Infinity` where no replica is asked. */
   readonly replicas: number
-}
-
-/** A script and what it is given. */
-export interface ScriptCall {
-  /** What the engine is about to do, for messages. */
-  readonly operation: string
-  readonly script: Script
-  readonly keys: readonly string[]
-  readonly args: readonly (string | number)[]
-  /** Name of the lock, where the call is about one. */
-  readonly lock?: string
-  /** How long it may take, where that is less than a command may. */
-  readonly patienceMs?: number
 }
 
 type Command = Parameters<RedisPort['command']>
@@ -44,18 +31,28 @@ export class Requests {
     return this.#replicas?.settings
   }
 
-  async run(call: ScriptCall): Promise<readonly Reply[]> {
-    const reply = await this.#evaluate(call, (...command) => this.#port.command(...command))
+  /** Runs a script; `lock` names what it is about, for messages. */
+  async run(operation: string, call: Call, lock?: string): Promise<readonly Reply[]> {
+    const through = (...command: Command) => this.#port.command(...command)
+    const reply = await this.#evaluate(operation, call, lock, through)
     return reply as readonly Reply[]
   }
 
-  /** Runs a script that may grant or prolong leases, and asks the replicas where that is wanted. */
-  async grant(call: ScriptCall): Promise<Granting> {
+  /**
+   * Runs a script that may grant or prolong leases, and asks the replicas where that is wanted.
+   * `patienceMs` is how long it may take, where that is less than a command may.
+   */
+  async grant(
+    operation: string,
+    call: Call,
+    lock?: string,
+    patienceMs?: number,
+  ): Promise<Granting> {
     const through = async (...command: Command): Promise<Confirmed> => {
       if (this.#replicas !== undefined) return await this.#replicas.send(...command, grantsAny)
       return { reply: await this.#port.command(...command), replicas: Number.POSITIVE_INFINITY }
     }
-    const { reply, replicas } = await this.#evaluate(call, through)
+    const { reply, replicas } = await this.#evaluate(operation, call, lock, through, patienceMs)
     return { reply: reply as readonly Reply[], replicas }
   }
 
@@ -80,8 +77,11 @@ export class Requests {
   }
 
   async #evaluate<T>(
-    { operation, script, keys, args, lock, patienceMs = Number.POSITIVE_INFINITY }: ScriptCall,
+    operation: string,
+    { script, keys, args }: Call,
+    lock: string | undefined,
     command: (...command: Command) => Promise<T>,
+    patienceMs = Number.POSITIVE_INFINITY,
   ): Promise<T> {
     const [key = ''] = keys
     const rest = [keys.length, ...keys, ...args]
