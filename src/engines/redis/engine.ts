@@ -17,6 +17,7 @@ import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
+import { permissionProblem } from './permissions.ts'
 import type { RedisPort, Reply } from './port.ts'
 import { allOf, recipeOf } from './recipes.ts'
 import type { ReplicaWrites } from './replicas.ts'
@@ -226,6 +227,12 @@ export class RedisEngine implements Engine {
       }
       // A place that the line lost comes back, and goes on listening.
       if (reply[0] === 'held') this.#news.forget(place.identity)
+      if (reply[0] === 'unknown') {
+        const problem = permissionProblem(text(reply[1]), call.script, [
+          this.#keys(place.name).lock,
+        ])
+        return { state: 'unknown', error: this.#unserved(place.name, problem) }
+      }
       return this.#renewed(place, reply, sentAt)
     })
   }
@@ -262,7 +269,7 @@ export class RedisEngine implements Engine {
     return this.#replicaError('acquire', place, confirmed, outcome)
   }
 
-  #renewed(place: Place, reply: readonly Reply[], sentAt: number): Standing | Unknown {
+  #renewed(place: Place, reply: readonly Reply[], sentAt: number): Standing {
     switch (reply[0]) {
       case 'held':
         return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
@@ -277,8 +284,6 @@ export class RedisEngine implements Engine {
       }
       case 'absent':
         return { state: 'absent' }
-      case 'unknown':
-        return { state: 'unknown', error: this.#unserved(place.name, text(reply[1])) }
       default:
         throw this.#unreadable('renew', place.name, reply)
     }

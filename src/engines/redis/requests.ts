@@ -1,8 +1,10 @@
 import { closedError } from '../../core/errors.ts'
 import { engineError } from './failure.ts'
+import { namingPermission } from './permissions.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
 import type { Call } from './recipes.ts'
 import type { Confirmed, ReplicaSettings, ReplicaWrites } from './replicas.ts'
+import type { Script } from './script.ts'
 
 /** The answer of a script that may grant leases, and how many replicas have it. */
 export interface Granting {
@@ -88,13 +90,26 @@ export class Requests {
     return await this.send(operation, lock, async (_, commandTimeoutMs) => {
       const options = { timeoutMs: Math.min(commandTimeoutMs, patienceMs), key }
       try {
-        return await command('evalsha', [script.sha1, ...rest], options)
+        return await sendScript(script, rest, options, command)
       } catch (error) {
-        // The server never saw the script, or forgot it: restarted, failed over, SCRIPT FLUSH.
-        if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
-        return await command('eval', [script.source, ...rest], options)
+        throw namingPermission(error, script, keys)
       }
     })
+  }
+}
+
+async function sendScript<T>(
+  { sha1, source }: Script,
+  rest: readonly (string | number)[],
+  options: Command[2],
+  command: (...command: Command) => Promise<T>,
+): Promise<T> {
+  try {
+    return await command('evalsha', [sha1, ...rest], options)
+  } catch (error) {
+    // The server never saw the script, or forgot it: restarted, failed over, SCRIPT FLUSH.
+    if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
+    return await command('eval', [source, ...rest], options)
   }
 }
 
