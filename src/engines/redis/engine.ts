@@ -12,15 +12,17 @@ import type {
   Unknown,
 } from '../../core/engine.ts'
 import { closedError, EngineError, ShapeError, UnsupportedError } from '../../core/errors.ts'
+import { Ears } from './ears.ts'
 import { engineError } from './failure.ts'
-import { type LockKeys, lockKeys } from './keys.ts'
+import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
+import { renewApart } from './renew-apart.ts'
 import { lockState, number, occupant, text } from './replies.ts'
 import type { Script } from './script.ts'
 import * as scripts from './scripts.generated.ts'
-import { ServerTime } from './server-time.ts'
+import { type ServerTime, ServerTimes } from './server-time.ts'
 
 /** Most waiters that `inspect` shows. */
 const SHOWN_WAITERS = 100
@@ -42,7 +44,7 @@ export interface RedisSettings {
 }
 
 /**
- * Mutexes on one Redis or Valkey primary. Every call is one script, so that a step and the grant
+ * Mutexes on Redis or Valkey. Every call is one script, so that a step and the grant
  * that follows from it cannot be torn apart.
  */
 export class RedisEngine implements Engine {
@@ -56,19 +58,21 @@ export class RedisEngine implements Engine {
   }
   readonly #port: RedisPort
   readonly #settings: RedisSettings
-  readonly #serverTime: ServerTime
+  readonly #serverTimes: ServerTimes
   readonly #news: News
-  #subscription: { close(): Promise<void> } | undefined
-  #listening = false
-  readonly #awaitingReady = new Set<() => void>()
+  readonly #ears: Ears
   #closing: Promise<void> | undefined
 
   constructor(port: RedisPort, settings: RedisSettings) {
     this.#port = port
     this.#settings = settings
-    this.#serverTime = new ServerTime(settings.clock)
-    this.#news = new News(settings.clock, this.#serverTime)
-    port.onBreak(() => this.#serverTime.forget())
+    this.#serverTimes = new ServerTimes(settings.clock)
+    this.#news = new News(settings.clock, this.#serverTimes)
+    this.#ears = new Ears(port, settings.clock, settings.commandTimeoutMs, {
+      message: (text, server) => this.#news.deliver(text, server),
+      ready: () => this.#news.lookAll(),
+    })
+    port.onBreak((server) => this.#serverTimes.of(server).forget())
   }
 
   /** Learns the server's time; rejects with `EngineError` when there is no server. */
@@ -77,12 +81,17 @@ export class RedisEngine implements Engine {
   }
 
   async #learnTime(operation: string, key?: string): Promise<void> {
-    const sentAt = this.#settings.clock.now()
-    const reply = await this.#send(operation, key, () =>
-      this.#port.command('time', [], { timeoutMs: this.#settings.commandTimeoutMs }),
-    )
-    const [seconds, micros] = reply as Reply[]
-    this.#serverTime.told(sentAt, number(seconds) * 1_000_000 + number(micros))
+    const { clock, commandTimeoutMs: timeoutMs } = this.#settings
+    const reply = await this.#send(operation, key, async () => {
+      const [first = ''] = await this.#port.servers({ timeoutMs })
+      const server = key === undefined ? first : this.#port.serverOf(key)
+      const sentAt = clock.now()
+      const answer = (await this.#port.command('time', [], { timeoutMs, server })) as Reply[]
+      return { server, sentAt, answer }
+    })
+    const [seconds, micros] = reply.answer
+    const serverUs = number(seconds) * 1_000_000 + number(micros)
+    this.#serverTimes.of(reply.server).told(reply.sentAt, serverUs)
   }
 
   async acquire(claim: Claim): Promise<Standing> {
@@ -90,7 +99,7 @@ export class RedisEngine implements Engine {
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)
-      if (standing.state === 'waiting' && !(await this.#listen())) {
+      if (standing.state === 'waiting' && !(await this.#ears.listen(this.#channel(claim)))) {
         // Who frees the lock before the subscription is up tells nobody, and passes the place over.
         standing = await this.#acquire({ ...claim, ticket: standing.ticket })
         this.#news.looked(claim.identity)
@@ -107,10 +116,10 @@ export class RedisEngine implements Engine {
   }
 
   async #acquire(claim: Claim): Promise<Standing> {
-    const { commandTimeoutMs, fenceTtlMs, channel, clock } = this.#settings
+    const { commandTimeoutMs, fenceTtlMs, clock } = this.#settings
     const keys = this.#keys(claim.name)
     for (let resynced = false; ; resynced = true) {
-      if (!this.#serverTime.known) await this.#learnTime('acquire', keys.lock)
+      if (!this.#timeOf(claim).known) await this.#learnTime('acquire', keys.lock)
       const sentAt = clock.now()
       const reply = await this.#run('acquire', scripts.acquire, keysOf(keys), [
         claim.identity,
@@ -120,15 +129,15 @@ export class RedisEngine implements Engine {
         claim.lockDelayMs,
         claim.minHoldMs,
         fenceTtlMs,
-        this.#serverTime.serverMs(commandTimeoutMs),
+        this.#timeOf(claim).serverMs(commandTimeoutMs),
         claim.wait ? 1 : 0,
         claim.ticket ?? '',
-        channel,
+        this.#channel(claim),
         claim.about,
       ])
       if (reply[0] !== 'late') return this.#standing(claim, reply, sentAt)
       // Either the request was late or the server's clock was set; its answer says which.
-      this.#serverTime.told(sentAt, number(reply[1]))
+      this.#timeOf(claim).told(sentAt, number(reply[1]))
       if (resynced) throw this.#lateError(claim)
     }
   }
@@ -136,11 +145,11 @@ export class RedisEngine implements Engine {
   #standing(claim: Claim, reply: readonly Reply[], sentAt: number): Standing {
     switch (reply[0]) {
       case 'held':
-        this.#serverTime.told(sentAt, number(reply[3]))
+        this.#timeOf(claim).told(sentAt, number(reply[3]))
         return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
       case 'waiting': {
         const [, ahead, look, nowUs, ticket, holder, ours, about] = reply
-        this.#serverTime.told(sentAt, number(nowUs))
+        this.#timeOf(claim).told(sentAt, number(nowUs))
         return {
           state: 'waiting',
           ahead: number(ahead),
@@ -150,7 +159,7 @@ export class RedisEngine implements Engine {
         }
       }
       case 'absent':
-        this.#serverTime.told(sentAt, number(reply[1]))
+        this.#timeOf(claim).told(sentAt, number(reply[1]))
         return { state: 'absent', ...occupant(reply[2], reply[3], reply[4]) }
       case 'occupied':
         throw this.#occupied(claim.name, claim.shape, reply[1])
@@ -164,24 +173,27 @@ export class RedisEngine implements Engine {
   }
 
   async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
-    if (places.length === 0) return []
+    for (const place of places) this.#refuseOtherKinds(place)
+    if (this.#port.topology !== 'cluster') return await this.#renew(places)
+    const { prefix } = this.#settings
+    const slot = ({ name }: Place) => slotOfKey(this.#port.keyPrefix + prefix + name)
+    return await renewApart(places, slot, (some) => this.#renew(some))
+  }
+
+  async #renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+    const [first] = places
+    if (first === undefined) return []
     const keys: string[] = []
     const args: (string | number)[] = [this.#settings.fenceTtlMs]
     for (const place of places) {
-      this.#refuseOtherKinds(place)
       keys.push(...keysOf(this.#keys(place.name)))
       const { identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs } = place
       args.push(identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs)
     }
     const sentAt = this.#settings.clock.now()
-    const [nowUs, ...replies] = await this.#run(
-      'renew',
-      scripts.renew,
-      keys,
-      args,
-      patience(places),
-    )
-    this.#serverTime.told(sentAt, number(nowUs))
+    const answer = await this.#run('renew', scripts.renew, keys, args, patience(places))
+    const [nowUs, ...replies] = answer
+    this.#timeOf(first).told(sentAt, number(nowUs))
     return places.map((place, index) => {
       const reply = (replies[index] ?? []) as readonly Reply[]
       // A place that the line lost comes back, and goes on listening.
@@ -222,7 +234,7 @@ export class RedisEngine implements Engine {
       this.#settings.fenceTtlMs,
       place.lockDelayMs,
     ])
-    this.#serverTime.told(sentAt, number(reply[1]))
+    this.#timeOf(place).told(sentAt, number(reply[1]))
     return reply[0] === 1
   }
 
@@ -249,43 +261,18 @@ export class RedisEngine implements Engine {
 
   async #close(): Promise<void> {
     this.#news.close()
-    this.#wakeListeners()
-    await this.#subscription?.close()
+    await this.#ears.close()
     await this.#port.close()
   }
 
-  /**
-   * The subscription is made when somebody waits for the first time, and kept. Resolves to whether
-   * it was up already; waits for it no longer than for a command, since looks do without it.
-   */
-  async #listen(): Promise<boolean> {
-    if (this.#listening) return true
-    const { channel, clock, commandTimeoutMs } = this.#settings
-    this.#subscription ??= this.#port.subscribe(channel, {
-      message: (message) => this.#news.deliver(message),
-      ready: () => {
-        this.#listening = true
-        this.#news.lookAll()
-        this.#wakeListeners()
-      },
-      broken: () => {
-        this.#listening = false
-      },
-    })
-    await new Promise<void>((resolve) => {
-      const wake = () => {
-        timer.cancel()
-        this.#awaitingReady.delete(wake)
-        resolve()
-      }
-      const timer = clock.setTimer(wake, commandTimeoutMs)
-      this.#awaitingReady.add(wake)
-    })
-    return false
+  /** The clock of the server that serves the lock now. */
+  #timeOf({ name }: { name: string }): ServerTime {
+    return this.#serverTimes.of(this.#port.serverOf(this.#settings.prefix + name))
   }
 
-  #wakeListeners(): void {
-    for (const wake of this.#awaitingReady) wake()
+  #channel({ name }: Place): string {
+    const { channel, prefix } = this.#settings
+    return this.#port.channelFor(channel, prefix + name)
   }
 
   #keys(name: string): LockKeys {

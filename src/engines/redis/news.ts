@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Place, Standing } from '../../core/engine.ts'
 import { closedError } from '../../core/errors.ts'
-import type { ServerTime } from './server-time.ts'
+import type { ServerTimes } from './server-time.ts'
 
 /** Asks the core to look at once. */
 const LOOK: Standing = { state: 'waiting', ahead: 0, ticket: 0, lookMs: 0 }
@@ -17,12 +17,12 @@ interface Expected {
 export class News {
   readonly #expected = new Map<string, Expected>()
   readonly #clock: Clock
-  readonly #serverTime: ServerTime
+  readonly #serverTimes: ServerTimes
   #closed = false
 
-  constructor(clock: Clock, serverTime: ServerTime) {
+  constructor(clock: Clock, serverTimes: ServerTimes) {
     this.#clock = clock
-    this.#serverTime = serverTime
+    this.#serverTimes = serverTimes
   }
 
   /** Starts to keep news for a place. Called before its request is sent: the push may be faster. */
@@ -46,14 +46,16 @@ export class News {
 
   /**
    * Reads a message of the form "identity fence granted-at-us ttl-ms", or "identity" alone: look.
+   * The time in it is of the clock of `server`; where it is not known who sent it, it says nothing.
    */
-  deliver(text: string): void {
+  deliver(text: string, server: string | undefined): void {
     const [identity = '', fence, grantedAtUs, ttlMs] = text.split(' ')
     const expected = this.#expected.get(identity)
     if (expected === undefined) return
     if (fence === undefined) return this.#tell(expected, LOOK)
     // A grant without a send time is only as good as what is known of the server's clock.
-    const startedAt = this.#serverTime.noEarlierThan(Number(grantedAtUs))
+    const time = server === undefined ? undefined : this.#serverTimes.of(server)
+    const startedAt = time?.noEarlierThan(Number(grantedAtUs))
     if (startedAt === undefined) return this.#tell(expected, LOOK)
     const deadline = Math.min(startedAt, this.#clock.now()) + Number(ttlMs)
     this.#tell(expected, { state: 'held', fence: Number(fence), deadline })

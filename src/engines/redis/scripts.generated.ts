@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '7e0526255b17ff010cf3bb2a7bcd7117892555fe',
+  sha1: '151426d88984a7d510c8f3953715214db27fd6a5',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
@@ -88,7 +88,8 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   return ttl
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -195,7 +196,7 @@ return { 'waiting', ahead, look, now_us, ticket, holder or '', ours, shown }
 /** Tells what a mutex looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: 'ff1bbf6cc270ba39fdcc9b996efeb63fa6227e26',
+  sha1: '2c8ea28bf07bae3409702ba19bdbfc931c42699c',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -268,7 +269,8 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   return ttl
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -365,7 +367,7 @@ return answer
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '858015c89a237149791c35a0fe897708f8199bb9',
+  sha1: '08ccbed0645526da5a4d88d2c71ad1e6e379630e',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms'],
   source: `local time = redis.call('TIME')
@@ -445,7 +447,8 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   return ttl
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -539,7 +542,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'f9d00ba4db5d05a55223364ab4d9467775f8f85e',
+  sha1: '584e15ab04c7369c910ace312e847084f82f0ff3',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms...'],
   source: `local time = redis.call('TIME')
@@ -612,7 +615,8 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   return ttl
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
