@@ -1,5 +1,6 @@
 import type { Timer } from '../../../core/clock.ts'
 import type { PortOptions, RedisPort } from '../port.ts'
+import { limit } from './calls.ts'
 import { ClientPort } from './client-port.ts'
 import type { Address } from './cluster-map.ts'
 import { ClusterPort } from './cluster-port.ts'
@@ -40,6 +41,7 @@ interface Library {
 
 /** The library reconnects without a word; after how long that is noticed at the latest. */
 const BEAT_MS = 1000
+const MOST_SILENCE_MS = 2000
 const LONGEST_MS = 2_147_483_647
 
 /**
@@ -126,6 +128,7 @@ class GlideConnection implements Connection {
   #means: Means | undefined
   #client: Glide | undefined
   #beat: Timer | undefined
+  #silence: Timer | undefined
   #destroyed = false
 
   constructor(
@@ -189,6 +192,7 @@ class GlideConnection implements Connection {
   destroy(): void {
     this.#destroyed = true
     this.#beat?.cancel()
+    this.#silence?.cancel()
     this.#client?.close()
   }
 
@@ -234,8 +238,17 @@ class GlideConnection implements Connection {
     if (this.#destroyed) return
     this.#beat = this.#options.clock.setTimer(() => {
       const asked = this.#verb === 'ssubscribe' ? [...this.#channels] : ['']
+      // While it reconnects, it answers nothing.
+      this.#silence = limit(
+        this.#options.clock,
+        () => this.#watcher.lost(new Error(`no sign of life for ${MOST_SILENCE_MS} ms`)),
+        MOST_SILENCE_MS,
+      )
       Promise.all(asked.map((channel) => this.#compare(channel))).then(
-        () => this.#beatLater(),
+        () => {
+          this.#silence?.cancel()
+          this.#beatLater()
+        },
         (error: unknown) => this.#watcher.lost(error),
       )
     }, BEAT_MS)
