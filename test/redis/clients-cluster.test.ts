@@ -85,7 +85,7 @@ describe.each(clients)('a Cluster through %s', (_, make) => {
 it.each(clientKinds)(
   '$title on a single node of a Cluster works or says what is wrong',
   async (kind) => {
-    await using port = openPort(kind, { port: server.port })
+    await using port = await openPort(kind, { port: server.port })
     await server.call('cluster', 'delslots', 0)
     try {
       const { failure } = await failureOf(port.run('get', 'k'))

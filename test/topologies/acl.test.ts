@@ -19,7 +19,7 @@ describe('docs/acl.md', () => {
     const called = sources.flatMap((source) =>
       [...source.matchAll(/redis\.p?call\(\s*'([A-Z]+)'/g)].map(([, name = '']) => name),
     )
-    const beside = ['+evalsha', '+eval', '+subscribe', '+ping', '+scan']
+    const beside = ['+evalsha', '+eval', '+publish', '+subscribe', '+ping', '+scan']
     const wanted = new Set([...called.map((name) => `+${name.toLowerCase()}`), ...beside])
     expect(new Set(rights.filter((rule) => rule.startsWith('+')))).toEqual(wanted)
   })

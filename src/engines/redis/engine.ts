@@ -13,6 +13,7 @@ import type {
   Unknown,
 } from '../../core/engine.ts'
 import { EngineError, ReplicaError, ShapeError } from '../../core/errors.ts'
+import { Ears } from './ears.ts'
 import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
@@ -31,8 +32,6 @@ const SHOWN = 100
 
 /** What an identity looks like; the value of another program's key seldom does. */
 const IDENTITY = /^[0-9a-f]{32}$/
-
-const TELL_TIME = "return redis.call('TIME')"
 
 /** Less than this says nothing about a server. */
 const LEAST_PATIENCE_MS = 25
@@ -68,20 +67,21 @@ export class RedisEngine implements Engine {
   readonly #settings: RedisSettings
   readonly #times: ServerTimes
   readonly #news: News
-  #subscription: { close(): Promise<void> } | undefined
-  #listening = false
-  readonly #awaitingReady = new Set<() => void>()
+  readonly #ears: Ears
   #closing: Promise<void> | undefined
 
   constructor(port: RedisPort, settings: RedisSettings, replicas?: ReplicaWrites) {
     this.#port = port
     this.#settings = settings
     this.#requests = new Requests(port, settings.commandTimeoutMs, replicas)
-    this.#times = new ServerTimes(settings.clock, port.topology === 'cluster')
-    // Where replicas must have a grant, a push does not say that they do.
-    const timeOf = (place: Place) => (replicas ? undefined : this.#timeOf(place.name))
-    this.#news = new News(settings.clock, timeOf)
-    port.onBreak(() => this.#times.forget())
+    this.#times = new ServerTimes(settings.clock)
+    this.#news = new News(settings.clock, this.#times)
+    this.#ears = new Ears(port, settings.clock, settings.commandTimeoutMs, {
+      // Where replicas must have a grant, a push does not say that they do.
+      message: (text, server) => this.#news.deliver(text, replicas ? undefined : server),
+      ready: () => this.#news.lookAll(),
+    })
+    port.onBreak((server) => this.#times.of(server).forget())
   }
 
   /** Learns the server's time; rejects with `EngineError` when there is no server. */
@@ -90,32 +90,24 @@ export class RedisEngine implements Engine {
   }
 
   async #learnTime(operation: string, lock?: string): Promise<void> {
-    const sentAt = this.#settings.clock.now()
-    const reply = await this.#requests.send(operation, lock, (port, timeoutMs) => {
-      if (lock === undefined || port.topology !== 'cluster') {
-        return port.command('time', [], { timeoutMs })
-      }
-      // Of the nodes of a Cluster, the one that serves the lock.
-      const key = this.#keys(lock).lock
-      return port.command('eval', [TELL_TIME, 1, key], { timeoutMs, key })
+    const { clock, prefix } = this.#settings
+    const told = await this.#requests.send(operation, lock, async (port, timeoutMs) => {
+      const [first = ''] = await port.servers({ timeoutMs })
+      const server = lock === undefined ? first : port.serverOf(prefix + lock)
+      const sentAt = clock.now()
+      const answer = (await port.command('time', [], { timeoutMs, server })) as Reply[]
+      return { server, sentAt, answer }
     })
-    const [seconds, micros] = reply as Reply[]
-    this.#timeOf(lock ?? '').told(sentAt, number(seconds) * 1_000_000 + number(micros))
-  }
-
-  #timeOf(lock: string): ServerTime {
-    return this.#times.of(this.#keyOnServer(lock))
-  }
-
-  #keyOnServer(lock: string): string {
-    return this.#port.keyPrefix + this.#settings.prefix + lock
+    const [seconds, micros] = told.answer
+    const serverUs = number(seconds) * 1_000_000 + number(micros)
+    this.#times.of(told.server).told(told.sentAt, serverUs)
   }
 
   async acquire(claim: Claim): Promise<Standing> {
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)
-      if (standing.state === 'waiting' && !(await this.#listen())) {
+      if (standing.state === 'waiting' && !(await this.#ears.listen(this.#channel(claim)))) {
         // Who frees the lock before the subscription is up tells nobody, and passes the place over.
         standing = await this.#acquire({ ...claim, ticket: standing.ticket })
         this.#news.looked(claim.identity)
@@ -132,14 +124,13 @@ export class RedisEngine implements Engine {
   }
 
   async #acquire(claim: Claim): Promise<Standing> {
-    const { commandTimeoutMs, fenceTtlMs: keepMs, channel, clock } = this.#settings
+    const { commandTimeoutMs, fenceTtlMs: keepMs, clock } = this.#settings
     const keys = this.#keys(claim.name)
-    const time = this.#timeOf(claim.name)
     for (let resynced = false, looked = false; ; ) {
-      if (!time.known) await this.#learnTime('acquire', claim.name)
+      if (!this.#timeOf(claim.name).known) await this.#learnTime('acquire', claim.name)
       const sentAt = clock.now()
-      const notAfterMs = time.serverMs(commandTimeoutMs)
-      const terms = { keepMs, notAfterMs, channel }
+      const notAfterMs = this.#timeOf(claim.name).serverMs(commandTimeoutMs)
+      const terms = { keepMs, notAfterMs, channel: this.#channel(claim) }
       const call = recipeOf(claim.shape).acquire(keys, claim, terms)
       const { reply, replicas } = await this.#requests.grant('acquire', call, claim.name)
       if (reply[0] === 'shape') {
@@ -150,7 +141,7 @@ export class RedisEngine implements Engine {
         looked = true
       } else if (reply[0] === 'late') {
         // Either the request was late or the server's clock was set; its answer says which.
-        time.told(sentAt, number(reply[1]))
+        this.#timeOf(claim.name).told(sentAt, number(reply[1]))
         if (resynced) throw this.#lateError(claim)
         resynced = true
       } else if (reply[0] === 'held' && this.#tooFew(replicas)) {
@@ -202,7 +193,9 @@ export class RedisEngine implements Engine {
 
   /** Places can be renewed by one request when one script serves them and one slot holds them. */
   #groupOf({ name, shape }: Place): string {
-    const slot = this.#port.topology === 'cluster' ? slotOfKey(this.#keyOnServer(name)) : 0
+    const { keyPrefix, topology } = this.#port
+    const key = keyPrefix + this.#settings.prefix + name
+    const slot = topology === 'cluster' ? slotOfKey(key) : 0
     return `${slot} ${shape.kind === 'mutex'}`
   }
 
@@ -329,43 +322,18 @@ export class RedisEngine implements Engine {
 
   async #close(): Promise<void> {
     this.#news.close()
-    this.#wakeListeners()
-    await this.#subscription?.close()
+    await this.#ears.close()
     await this.#requests.close()
   }
 
-  /**
-   * The subscription is made when somebody waits for the first time, and kept. Resolves to whether
-   * it was up already; waits for it no longer than for a command, since looks do without it.
-   */
-  async #listen(): Promise<boolean> {
-    if (this.#listening) return true
-    const { channel, clock, commandTimeoutMs } = this.#settings
-    this.#subscription ??= this.#port.subscribe(channel, {
-      message: (message) => this.#news.deliver(message),
-      ready: () => {
-        this.#listening = true
-        this.#news.lookAll()
-        this.#wakeListeners()
-      },
-      broken: () => {
-        this.#listening = false
-      },
-    })
-    await new Promise<void>((resolve) => {
-      const wake = () => {
-        timer.cancel()
-        this.#awaitingReady.delete(wake)
-        resolve()
-      }
-      const timer = clock.setTimer(wake, commandTimeoutMs)
-      this.#awaitingReady.add(wake)
-    })
-    return false
+  /** The clock of the server that serves the lock now. */
+  #timeOf(lock: string): ServerTime {
+    return this.#times.of(this.#port.serverOf(this.#settings.prefix + lock))
   }
 
-  #wakeListeners(): void {
-    for (const wake of this.#awaitingReady) wake()
+  #channel({ name }: Place): string {
+    const { channel, prefix } = this.#settings
+    return this.#port.channelFor(channel, prefix + name)
   }
 
   #keys(name: string): LockKeys {

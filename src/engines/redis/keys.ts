@@ -70,7 +70,7 @@ export function slotOfKey(key: string): number {
 const tags = new Map<number, string>()
 
 /** A short text that hashes to `slot`, always the same one; kept, since the search is long. */
-function tagOfSlot(slot: number): string {
+export function tagOfSlot(slot: number): string {
   const known = tags.get(slot)
   if (known !== undefined) return known
   for (let number = 0; ; number++) {

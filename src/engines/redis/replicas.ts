@@ -1,5 +1,5 @@
 import { checkObject, checkWhole } from '../../core/options.ts'
-import { RedisFailure, type RedisPort, type Reply } from './port.ts'
+import { RedisFailure, type RedisPort, type Reply, type Routing } from './port.ts'
 
 /** How many replicas must have a grant before it is reported. */
 export interface ReplicaOptions {
@@ -40,7 +40,7 @@ export interface Confirmed {
 interface Call {
   readonly name: string
   readonly args: readonly (string | number)[]
-  readonly options: { timeoutMs: number; key?: string }
+  readonly options: Routing
   /** Whether this answer is one that replicas must have. */
   readonly matters: (reply: Reply) => boolean
   readonly resolve: (answer: Confirmed) => void
@@ -49,33 +49,62 @@ interface Call {
 
 /**
  * Sends writes together with the WAIT that asks the replicas for them. WAIT speaks of the writes of
- * its own connection and holds up whatever follows on it, so these calls have a connection of their
+ * its own connection and holds up whatever follows on it, so these calls have connections of their
  * own, and no call is sent into a WAIT: what comes meanwhile goes together, under one WAIT for all.
  */
 export class ReplicaWrites {
+  readonly settings: ReplicaSettings
   readonly #port: RedisPort
-  readonly #settings: ReplicaSettings
-  #queue: Call[] = []
-  #busy = false
+  readonly #lanes = new Map<string, Lane>()
 
   constructor(port: RedisPort, settings: ReplicaSettings) {
     this.#port = port
-    this.#settings = settings
-  }
-
-  get settings(): ReplicaSettings {
-    return this.#settings
+    this.settings = settings
   }
 
   /** Rejects with what the port rejects with, also when only the WAIT failed. */
-  send(
+  async send(
     name: string,
     args: readonly (string | number)[],
-    options: { timeoutMs: number; key?: string },
+    options: Routing,
     matters: (reply: Reply) => boolean,
   ): Promise<Confirmed> {
+    const server = await this.#serverFor(options)
+    const lane = this.#lanes.get(server) ?? new Lane(this.#port, this.settings, server)
+    this.#lanes.set(server, lane)
+    // A write that a node of a Cluster passed on would be none of the connection that waits.
+    return await lane.send({ name, args, matters, options: { ...options, server, pinned: true } })
+  }
+
+  async close(): Promise<void> {
+    await this.#port.close()
+  }
+
+  async #serverFor({ key = '', timeoutMs }: Routing): Promise<string> {
+    const known = this.#port.serverOf(key)
+    if (known !== '' || this.#port.topology !== 'cluster') return known
+    await this.#port.servers({ timeoutMs })
+    return this.#port.serverOf(key)
+  }
+}
+
+/** The calls to one server. */
+class Lane {
+  readonly #port: RedisPort
+  readonly #settings: ReplicaSettings
+  readonly #server: string
+  #queue: Call[] = []
+  #busy = false
+
+  constructor(port: RedisPort, settings: ReplicaSettings, server: string) {
+    this.#port = port
+    this.#settings = settings
+    this.#server = server
+  }
+
+  send(call: Omit<Call, 'resolve' | 'reject'>): Promise<Confirmed> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ name, args, options, matters, resolve, reject })
+      this.#queue.push({ ...call, resolve, reject })
       if (this.#busy) return
       this.#busy = true
       // Calls of one turn of the event loop travel together.
@@ -96,32 +125,27 @@ export class ReplicaWrites {
     const { min, timeoutMs } = this.#settings
     const longestMs = Math.max(...calls.map(({ options }) => options.timeoutMs))
     const answers = calls.map(({ name, args, options }) => this.#port.command(name, args, options))
-    const count = this.#port
-      .command('wait', [min, timeoutMs], { timeoutMs: timeoutMs + longestMs })
-      .then(Number)
+    const waiting = { timeoutMs: timeoutMs + longestMs, server: this.#server, pinned: true }
+    const count = this.#port.command('wait', [min, timeoutMs], waiting).then(Number)
     // Every call hears of a failure; without a call whose answer matters nobody would.
     count.catch(() => {})
-    await Promise.all(calls.map((call, at) => this.#settle(call, answers[at], count)))
+    await Promise.all(calls.map((call, at) => settle(call, answers[at], count)))
     // The connection is free again only now.
     await count.catch(() => {})
   }
+}
 
-  async #settle(
-    call: Call,
-    answer: Promise<Reply> | undefined,
-    count: Promise<number>,
-  ): Promise<void> {
-    try {
-      const reply = (await answer) ?? null
-      const replicas = call.matters(reply) ? await count.catch(afterwards) : Infinity
-      call.resolve({ reply, replicas })
-    } catch (error) {
-      call.reject(error)
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#port.close()
+async function settle(
+  { matters, resolve, reject }: Call,
+  answer: Promise<Reply> | undefined,
+  count: Promise<number>,
+): Promise<void> {
+  try {
+    const reply = (await answer) ?? null
+    const replicas = matters(reply) ? await count.catch(afterwards) : Number.POSITIVE_INFINITY
+    resolve({ reply, replicas })
+  } catch (error) {
+    reject(error)
   }
 }
 

@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '46d36ef804ea86843a53d17b8c6289a0c346929d',
+  sha1: '8feacf2104c1b0268f69981b02883e3d54756d0c',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -47,7 +47,8 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -344,7 +345,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: 'c9f98102dd7bddeae9a1bd5f1ec4c5e6f57f9e42',
+  sha1: '4c60ae2ea5d89e49b3a672f0085a6771a597ebd2',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
@@ -398,7 +399,8 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -559,7 +561,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '360dcd9dd8d0cf28f294ecf9997f23a65b64340e',
+  sha1: '081cf38563122f482a79400be84de6b20c506369',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -602,7 +604,8 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -969,7 +972,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '34af0a3690a481f24fc9644c6b7b9ae5a985d690',
+  sha1: 'a11032b0433ac4726d3f5c3ae2f0abccddbecadc',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1012,7 +1015,8 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1298,7 +1302,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '6b9124d39ba14935bb4bf1c31268aadd8c553c47',
+  sha1: '3ddb31fec6516ec20b62b7d72e958c3fe1e4a131',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1349,7 +1353,8 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1511,7 +1516,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '573dd76ac03d30b8f4a0e43ffe3e20add98d810e',
+  sha1: '90ce0a65fdec5e61ac08395f498a87a061c89469',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1554,7 +1559,8 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1842,7 +1848,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'c710e1583ea04d64ac342ea3bea49d288a114540',
+  sha1: 'a8885cebe67a8f969a8ba06095b3f4e5652bd83a',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1885,7 +1891,8 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded = string.find(channel, '{', 1, true)
+  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)

@@ -1,5 +1,4 @@
 import type { Clock } from '../../core/clock.ts'
-import { slotOfKey } from './keys.ts'
 
 /**
  * What is known of the server's clock: a server moment, and the local moments between which it lay.
@@ -47,30 +46,21 @@ export class ServerTime {
   }
 }
 
-/** The clocks of the servers that an engine speaks to: one, or on a Cluster one for each slot. */
+/** The clocks of all servers, by what the port calls them. */
 export class ServerTimes {
   readonly #clock: Clock
-  readonly #perSlot: boolean
-  readonly #times = new Map<number, ServerTime>()
+  readonly #times = new Map<string, ServerTime>()
 
-  constructor(clock: Clock, perSlot: boolean) {
+  constructor(clock: Clock) {
     this.#clock = clock
-    this.#perSlot = perSlot
   }
 
-  /** The clock of whoever serves this key, given as the server sees it. */
-  of(key: string): ServerTime {
-    const slot = this.#perSlot ? slotOfKey(key) : 0
-    let time = this.#times.get(slot)
-    if (time === undefined) {
+  of(server: string): ServerTime {
+    let time = this.#times.get(server)
+    if (!time) {
       time = new ServerTime(this.#clock)
-      this.#times.set(slot, time)
+      this.#times.set(server, time)
     }
     return time
-  }
-
-  /** A connection broke: the next server may have another clock. */
-  forget(): void {
-    for (const time of this.#times.values()) time.forget()
   }
 }
