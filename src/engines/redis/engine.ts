@@ -13,6 +13,8 @@ import type {
   Unknown,
 } from '../../core/engine.ts'
 import { EngineError, ReplicaError, ShapeError } from '../../core/errors.ts'
+import type { Expectations, Finding } from '../../core/finding.ts'
+import { diagnoseServer } from './diagnosis.ts'
 import { Ears } from './ears.ts'
 import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
@@ -313,6 +315,11 @@ export class RedisEngine implements Engine {
     return await this.#requests.send('list', undefined, (port, timeoutMs) =>
       listLocks(port, { prefix, timeoutMs }, query),
     )
+  }
+
+  async diagnose(expected: Expectations): Promise<readonly Finding[]> {
+    const around = { ...this.#settings, port: this.#port }
+    return await this.#requests.send('diagnose', undefined, () => diagnoseServer(around, expected))
   }
 
   close(): Promise<void> {
