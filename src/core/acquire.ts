@@ -13,6 +13,8 @@ export interface Request {
   /** `Infinity` waits for ever, 0 tries once. */
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
+  /** What is made of the grant: a lease unless told otherwise. */
+  readonly make?: typeof Lease
 }
 
 /**
@@ -188,7 +190,8 @@ class Acquisition implements Tended {
     }
     this.#won = true
     this.#settle(() => {
-      const lease = new Lease(core, this.place, held.fence, until, this.#request.renew)
+      const { make = Lease } = this.#request
+      const lease = new make(core, this.place, held.fence, until, this.#request.renew)
       const waitedMs = core.clock.now() - this.#startedAt
       core.events.emit('granted', { lease, waitedMs })
       this.#resolve(lease)
@@ -206,6 +209,8 @@ class Acquisition implements Tended {
       events.emit('waiting', {
         name: this.place.name,
         identity: this.place.identity,
+        kind: this.place.shape.kind,
+        permits: this.place.permits,
         ahead: waiting.ahead,
         occupant: this.#occupant,
       })

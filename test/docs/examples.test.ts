@@ -58,8 +58,10 @@ describe('examples in the documents', () => {
   })
 
   it.each(examples)('$title runs, and ends by itself', async ({ file }) => {
+    const env = { ...process.env, XDG_STATE_HOME: folder, HOLDFAST_URL: '' }
     const { stderr } = await run(process.execPath, [join(folder, `${file}.mjs`)], {
       timeout: 20_000,
+      env,
     })
     expect(stderr).toBe('')
   })

@@ -47,5 +47,9 @@ describe('types', () => {
       expectTypeOf(error.reason).toEqualTypeOf<'expired' | 'refused' | 'short' | 'released'>()
     })
     expectTypeOf(connect('memory:')).toEqualTypeOf<Promise<Holdfast>>()
+    expectTypeOf(connect()).toEqualTypeOf<Promise<Holdfast>>()
+    expectTypeOf(connect({ ttlMs: 1000 })).toEqualTypeOf<Promise<Holdfast>>()
+    // @ts-expect-error: a URL that may be missing is not the default
+    void (() => connect(process.env['REDIS_URL']))
   })
 })

@@ -7,25 +7,29 @@ import type {
   LockPage,
   LockState,
   Place,
+  ReleaseOptions,
   Shape,
   Standing,
   Unknown,
 } from '../../core/engine.ts'
-import { closedError, EngineError, ShapeError, UnsupportedError } from '../../core/errors.ts'
+import { closedError, EngineError, ShapeError } from '../../core/errors.ts'
 import { Ears } from './ears.ts'
 import { engineError } from './failure.ts'
+import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
-import { renewApart } from './renew-apart.ts'
-import { lockState, number, occupant, text } from './replies.ts'
-import type { Script } from './script.ts'
-import * as scripts from './scripts.generated.ts'
+import { allOf, type Call, type Recipe, recipeOf } from './recipes.ts'
+import { lockState, number, occupant, shapeOf, text } from './replies.ts'
+import { inspect } from './scripts.generated.ts'
 import { type ServerTime, ServerTimes } from './server-time.ts'
 
-/** Most waiters that `inspect` shows. */
-const SHOWN_WAITERS = 100
+/** Most holders, and most waiters, that `inspect` shows. */
+const SHOWN = 100
+
+/** What an identity looks like; the value of another program's key seldom does. */
+const IDENTITY = /^[0-9a-f]{32}$/
 
 /** Less than this says nothing about a server. */
 const LEAST_PATIENCE_MS = 25
@@ -44,7 +48,7 @@ export interface RedisSettings {
 }
 
 /**
- * Mutexes on Redis or Valkey. Every call is one script, so that a step and the grant
+ * Locks on Redis or Valkey. Every call is one script, so that a step and the grant
  * that follows from it cannot be torn apart.
  */
 export class RedisEngine implements Engine {
@@ -54,7 +58,7 @@ export class RedisEngine implements Engine {
     fifo: true,
     push: true,
     shared: true,
-    kinds: ['mutex'],
+    kinds: ['mutex', 'semaphore', 'read-write', 'election'],
   }
   readonly #port: RedisPort
   readonly #settings: RedisSettings
@@ -80,26 +84,25 @@ export class RedisEngine implements Engine {
     await this.#learnTime('connect')
   }
 
-  async #learnTime(operation: string, key?: string): Promise<void> {
-    const { clock, commandTimeoutMs: timeoutMs } = this.#settings
-    const reply = await this.#send(operation, key, async () => {
+  async #learnTime(operation: string, lock?: string): Promise<void> {
+    const { clock, commandTimeoutMs: timeoutMs, prefix } = this.#settings
+    const told = await this.#send(operation, lock, async () => {
       const [first = ''] = await this.#port.servers({ timeoutMs })
-      const server = key === undefined ? first : this.#port.serverOf(key)
+      const server = lock === undefined ? first : this.#port.serverOf(prefix + lock)
       const sentAt = clock.now()
-      const answer = (await this.#port.command('time', [], { timeoutMs, server })) as Reply[]
-      return { server, sentAt, answer }
+      const reply = (await this.#port.command('time', [], { timeoutMs, server })) as Reply[]
+      return { server, sentAt, reply }
     })
-    const [seconds, micros] = reply.answer
+    const [seconds, micros] = told.reply
     const serverUs = number(seconds) * 1_000_000 + number(micros)
-    this.#serverTimes.of(reply.server).told(reply.sentAt, serverUs)
+    this.#serverTimes.of(told.server).told(told.sentAt, serverUs)
   }
 
   async acquire(claim: Claim): Promise<Standing> {
-    this.#refuseOtherKinds(claim)
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)
-      if (standing.state === 'waiting' && !(await this.#ears.listen(this.#channel(claim)))) {
+      if (standing.state === 'waiting' && !(await this.#ears.listen(this.#channelOf(claim)))) {
         // Who frees the lock before the subscription is up tells nobody, and passes the place over.
         standing = await this.#acquire({ ...claim, ticket: standing.ticket })
         this.#news.looked(claim.identity)
@@ -116,29 +119,29 @@ export class RedisEngine implements Engine {
   }
 
   async #acquire(claim: Claim): Promise<Standing> {
-    const { commandTimeoutMs, fenceTtlMs, clock } = this.#settings
+    const { commandTimeoutMs, fenceTtlMs: keepMs, clock } = this.#settings
     const keys = this.#keys(claim.name)
-    for (let resynced = false; ; resynced = true) {
-      if (!this.#timeOf(claim).known) await this.#learnTime('acquire', keys.lock)
+    for (let resynced = false, looked = false; ; ) {
+      if (!this.#timeOf(claim).known) await this.#learnTime('acquire', claim.name)
       const sentAt = clock.now()
-      const reply = await this.#run('acquire', scripts.acquire, keysOf(keys), [
-        claim.identity,
-        claim.ttlMs,
-        claim.grantTtlMs,
-        claim.waitTtlMs,
-        claim.lockDelayMs,
-        claim.minHoldMs,
-        fenceTtlMs,
-        this.#timeOf(claim).serverMs(commandTimeoutMs),
-        claim.wait ? 1 : 0,
-        claim.ticket ?? '',
-        this.#channel(claim),
-        claim.about,
-      ])
-      if (reply[0] !== 'late') return this.#standing(claim, reply, sentAt)
-      // Either the request was late or the server's clock was set; its answer says which.
-      this.#timeOf(claim).told(sentAt, number(reply[1]))
-      if (resynced) throw this.#lateError(claim)
+      const notAfterMs = this.#timeOf(claim).serverMs(commandTimeoutMs)
+      const terms = { keepMs, notAfterMs, channel: this.#channelOf(claim) }
+      const call = recipeOf(claim.shape).acquire(keys, claim, terms)
+      const reply = await this.#run('acquire', call, claim.name)
+      if (reply[0] === 'shape') {
+        const found = shapeOf(reply[1])
+        if (looked) throw new ShapeError(claim.name, claim.shape, found)
+        // Only its own scripts can tell whether the time of all who are there is over.
+        await this.#leave({ ...claim, shape: found })
+        looked = true
+      } else if (reply[0] === 'late') {
+        // Either the request was late or the server's clock was set; its answer says which.
+        this.#timeOf(claim).told(sentAt, number(reply[1]))
+        if (resynced) throw this.#lateError(claim)
+        resynced = true
+      } else if (reply[0] !== 'again') {
+        return this.#standing(claim, reply, sentAt)
+      }
     }
   }
 
@@ -172,28 +175,27 @@ export class RedisEngine implements Engine {
     return this.#news.next(place, signal)
   }
 
-  async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
-    for (const place of places) this.#refuseOtherKinds(place)
-    if (this.#port.topology !== 'cluster') return await this.#renew(places)
-    const { prefix } = this.#settings
-    const slot = ({ name }: Place) => slotOfKey(this.#port.keyPrefix + prefix + name)
-    return await renewApart(places, slot, (some) => this.#renew(some))
+  renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+    return renewInGroups(
+      places,
+      ({ shape }) => recipeOf(shape),
+      (alike, recipe) =>
+        renewInGroups(
+          alike,
+          (place) => this.#slotOf(place),
+          (some) => this.#renew(some, recipe),
+        ),
+    )
   }
 
-  async #renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
-    const [first] = places
-    if (first === undefined) return []
-    const keys: string[] = []
-    const args: (string | number)[] = [this.#settings.fenceTtlMs]
-    for (const place of places) {
-      keys.push(...keysOf(this.#keys(place.name)))
-      const { identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs } = place
-      args.push(identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs)
-    }
+  async #renew(places: readonly Place[], recipe: Recipe): Promise<readonly (Standing | Unknown)[]> {
+    const named = places.map((place) => ({ keys: this.#keys(place.name), place }))
+    const call = recipe.renew(named, { keepMs: this.#settings.fenceTtlMs })
+    // The failure of a request for many locks is not about the first of them.
+    const lock = places.length > 1 ? undefined : places[0]?.name
     const sentAt = this.#settings.clock.now()
-    const answer = await this.#run('renew', scripts.renew, keys, args, patience(places))
-    const [nowUs, ...replies] = answer
-    this.#timeOf(first).told(sentAt, number(nowUs))
+    const [nowUs, ...replies] = await this.#run('renew', call, lock, patience(places))
+    if (places[0]) this.#timeOf(places[0]).told(sentAt, number(nowUs))
     return places.map((place, index) => {
       const reply = (replies[index] ?? []) as readonly Reply[]
       // A place that the line lost comes back, and goes on listening.
@@ -224,26 +226,29 @@ export class RedisEngine implements Engine {
     }
   }
 
-  async release(place: Place): Promise<boolean> {
-    this.#refuseOtherKinds(place)
+  async release(place: Place, { force = false }: ReleaseOptions = {}): Promise<boolean> {
     this.#news.forget(place.identity)
+    // Another program's key holds what it likes, and goes only by force.
+    if (!force && !IDENTITY.test(place.identity)) return false
+    return await this.#leave(place, force)
+  }
+
+  async #leave(place: Place, force = false): Promise<boolean> {
+    const terms = { keepMs: this.#settings.fenceTtlMs, force }
+    const call = recipeOf(place.shape).release(this.#keys(place.name), place, terms)
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#run('release', scripts.release, keysOf(this.#keys(place.name)), [
-      place.identity,
-      place.minHoldMs,
-      this.#settings.fenceTtlMs,
-      place.lockDelayMs,
-    ])
+    const reply = await this.#run('release', call, place.name)
     this.#timeOf(place).told(sentAt, number(reply[1]))
     return reply[0] === 1
   }
 
   async inspect(name: string): Promise<LockState | null> {
-    const keys = keysOf(this.#keys(name))
-    const reply = await this.#run('inspect', scripts.inspect, keys, [SHOWN_WAITERS])
-    const shape: Shape = { kind: 'mutex', capacity: 1 }
+    const call = { script: inspect, keys: allOf(this.#keys(name)), args: [SHOWN] }
+    const reply = await this.#run('inspect', call, name)
     if (reply[0] === 'free') return null
-    if (reply[0] === 'occupied') throw this.#occupied(name, shape, reply[1])
+    if (reply[0] === 'occupied') {
+      throw this.#occupied(name, { kind: 'mutex', capacity: 1 }, reply[1])
+    }
     return lockState(name, reply)
   }
 
@@ -270,9 +275,16 @@ export class RedisEngine implements Engine {
     return this.#serverTimes.of(this.#port.serverOf(this.#settings.prefix + name))
   }
 
-  #channel({ name }: Place): string {
+  /** Where a script that serves the lock can reach this process. */
+  #channelOf({ name }: Place): string {
     const { channel, prefix } = this.#settings
     return this.#port.channelFor(channel, prefix + name)
+  }
+
+  /** Places that one script can renew: on a Cluster, those of one slot. */
+  #slotOf({ name }: Place): number {
+    if (this.#port.topology !== 'cluster') return 0
+    return slotOfKey(this.#port.keyPrefix + this.#settings.prefix + name)
   }
 
   #keys(name: string): LockKeys {
@@ -281,17 +293,14 @@ export class RedisEngine implements Engine {
 
   async #run(
     operation: string,
-    script: Script,
-    keys: readonly string[],
-    args: readonly (string | number)[],
+    { script, keys, args }: Call,
+    lock?: string,
     patienceMs: number = Number.POSITIVE_INFINITY,
   ): Promise<readonly Reply[]> {
     const timeoutMs = Math.min(this.#settings.commandTimeoutMs, patienceMs)
     const [key = ''] = keys
     const rest = [keys.length, ...keys, ...args]
-    // The failure of a request for many locks is not about the first of them.
-    const named = keys.length > 5 ? undefined : key
-    const reply = await this.#send(operation, named, async () => {
+    const reply = await this.#send(operation, lock, async () => {
       try {
         return await this.#port.command('evalsha', [script.sha1, ...rest], { timeoutMs, key })
       } catch (error) {
@@ -306,24 +315,15 @@ export class RedisEngine implements Engine {
   /** Runs a command and turns its failure into what the core understands. */
   async #send<T>(
     operation: string,
-    key: string | undefined,
+    lock: string | undefined,
     command: () => Promise<T>,
   ): Promise<T> {
     if (this.#closing !== undefined) throw closedError()
     try {
       return await command()
     } catch (error) {
-      const lock = key?.slice(this.#settings.prefix.length)
       throw engineError(this.name, operation, error, lock)
     }
-  }
-
-  #refuseOtherKinds(place: Place): void {
-    if (place.shape.kind === 'mutex') return
-    throw new UnsupportedError(
-      `The redis engine serves no ${place.shape.kind} yet; the memory engine does.`,
-      place.name,
-    )
   }
 
   #occupied(name: string, wanted: Shape, type: Reply | undefined): ShapeError {
@@ -370,8 +370,4 @@ function patience(places: readonly Place[]): number {
   let shortestMs = Number.POSITIVE_INFINITY
   for (const { ttlMs, waitTtlMs } of places) shortestMs = Math.min(shortestMs, ttlMs, waitTtlMs)
   return Math.max(LEAST_PATIENCE_MS, shortestMs / 3)
-}
-
-function keysOf(keys: LockKeys): string[] {
-  return [keys.lock, keys.fence, keys.line, keys.alive, keys.places]
 }

@@ -45,11 +45,15 @@ export class News {
   }
 
   /**
-   * Reads a message of the form "identity fence granted-at-us ttl-ms", or "identity" alone: look.
-   * The time in it is of the clock of `server`; where it is not known who sent it, it says nothing.
+   * Reads a message: lines of the form "identity fence granted-at-us ttl-ms", or "identity" alone:
+   * look. The time in it is of the clock of `server`; from nobody knows whom, it says nothing.
    */
   deliver(text: string, server: string | undefined): void {
-    const [identity = '', fence, grantedAtUs, ttlMs] = text.split(' ')
+    for (const line of text.split('\n')) this.#read(line, server)
+  }
+
+  #read(line: string, server: string | undefined): void {
+    const [identity = '', fence, grantedAtUs, ttlMs] = line.split(' ')
     const expected = this.#expected.get(identity)
     if (expected === undefined) return
     if (fence === undefined) return this.#tell(expected, LOOK)

@@ -247,17 +247,18 @@ describe('the connection', () => {
   })
 
   it('is tried seldom with a password that was refused', async () => {
+    const refused = new Error('WRONGPASS invalid username-password pair')
     void run('a')
     for (let round = 0; round < 12; round += 1) {
-      dialled.at(-1)?.refuse(new Error('WRONGPASS invalid username-password pair'))
+      const before = dialled.length
+      dialled.at(-1)?.refuse(refused)
       await settle()
-      // Not longer than to the next attempt, which would else be given up for another reason.
-      for (let waited = 0; dialled.length === round + 1 && waited < 200; waited += 1) {
-        await clock.run(50)
-      }
+      // Just until the next dial: one that is left alone would fail by its time limit instead.
+      for (let step = 0; dialled.length === before && step < 200; step += 1) await clock.run(100)
+      expect(dialled).toHaveLength(before + 1)
     }
     const before = dialled.length
-    dialled.at(-1)?.refuse(new Error('WRONGPASS invalid username-password pair'))
+    dialled.at(-1)?.refuse(refused)
     await settle()
     await clock.run(4_000)
     expect(dialled).toHaveLength(before)
