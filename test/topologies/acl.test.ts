@@ -19,8 +19,13 @@ describe('docs/acl.md', () => {
     const called = sources.flatMap((source) =>
       [...source.matchAll(/redis\.p?call\(\s*'([A-Z]+)'/g)].map(([, name = '']) => name),
     )
-    const beside = ['+evalsha', '+eval', '+publish', '+subscribe', '+ping', '+scan']
-    const wanted = new Set([...called.map((name) => `+${name.toLowerCase()}`), ...beside])
+    const beside = ['+evalsha', '+eval', '+subscribe', '+ping', '+scan']
+    // On a Cluster, which has a line of its own in the table.
+    const elsewhere = new Set(['SPUBLISH'])
+    const wanted = new Set([
+      ...called.filter((name) => !elsewhere.has(name)).map((name) => `+${name.toLowerCase()}`),
+      ...beside,
+    ])
     expect(new Set(rights.filter((rule) => rule.startsWith('+')))).toEqual(wanted)
   })
 })

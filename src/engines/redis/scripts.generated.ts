@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '8feacf2104c1b0268f69981b02883e3d54756d0c',
+  sha1: 'c1e27395a70c9ee1f6086074ff6426b5de5e903f',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -47,8 +47,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -345,7 +346,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '4c60ae2ea5d89e49b3a672f0085a6771a597ebd2',
+  sha1: '26bcdffa2b3d0fd69de4c26f7f5f97e5c0497474',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
@@ -399,8 +400,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -561,7 +563,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '081cf38563122f482a79400be84de6b20c506369',
+  sha1: '9da47262514123fb19f78495837e6eeaa56fb59e',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -604,8 +606,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -972,7 +975,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 /** Finds the commands that scripts may not call here, and leaves nothing behind. */
 export const permissions: Script = {
   name: 'permissions',
-  sha1: '5a13c3d4b684f2be4117e0939848d9e4d21eeae6',
+  sha1: 'c2558c5312a1aa380230d58892ddadad386f5570',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['channel'],
   source: `local key = KEYS[1]
@@ -1007,7 +1010,8 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-try('PUBLISH', ARGV[1], '')
+if string.find(ARGV[1], '{', 1, true) then try('SPUBLISH', ARGV[1], '')
+else try('PUBLISH', ARGV[1], '') end
 try('DEL', key)
 return found
 `,
@@ -1016,7 +1020,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: 'a11032b0433ac4726d3f5c3ae2f0abccddbecadc',
+  sha1: '57594809a0800292e135d5107c7a16c9ce9389a2',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1059,8 +1063,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1346,7 +1351,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '3ddb31fec6516ec20b62b7d72e958c3fe1e4a131',
+  sha1: '17e6afc102d0bf1ed556cce2674a3e4b407bccb9',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1397,8 +1402,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1560,7 +1566,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '90ce0a65fdec5e61ac08395f498a87a061c89469',
+  sha1: '61b1b093ea5b966e34597d119c4c3f1c5d50a23e',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1603,8 +1609,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1892,7 +1899,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'a8885cebe67a8f969a8ba06095b3f4e5652bd83a',
+  sha1: 'd5b02b1676da9283cf286e3505373e9fc837ca05',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1935,8 +1942,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
