@@ -53,8 +53,10 @@ const textOf = ({ primitive, engine, topology, client }: Combination): string =>
 
 type Rule = (typeof impossible)[number]
 
-function excludes({ why: _, ...rule }: Rule, one: Combination): boolean {
-  return Object.entries(rule).every(([part, word]) => one[part as keyof Combination] === word)
+function excludes(rule: Rule, one: Combination): boolean {
+  return (['primitive', 'engine', 'topology', 'client'] as const).every(
+    (part) => rule[part] === undefined || rule[part] === one[part],
+  )
 }
 
 function isImpossible(one: Combination): boolean {

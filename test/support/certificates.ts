@@ -44,11 +44,11 @@ export async function makeCertificates(): Promise<Certificates> {
   return {
     ...made,
     otherCa: file('other.pem'),
-    serverArgs: (port, clients) => [
-      ...['--tls-port', String(port)],
-      ...['--tls-ca-cert-file', made.ca, '--tls-cert-file', made.cert, '--tls-key-file', made.key],
-      ...['--tls-auth-clients', clients === 'ask' ? 'yes' : 'no'],
-    ],
+    serverArgs(port, clients) {
+      const files = ['--tls-cert-file', made.cert, '--tls-key-file', made.key]
+      const who = ['--tls-ca-cert-file', made.ca, '--tls-auth-clients']
+      return ['--tls-port', String(port), ...files, ...who, clients === 'ask' ? 'yes' : 'no']
+    },
     remove: () => rm(folder, { recursive: true, force: true }),
   }
 }

@@ -23,7 +23,7 @@ describeServers('a Cluster', (name) => {
     opened = []
   })
   afterEach(async () => {
-    for (const { close } of opened.splice(0)) await close()
+    for (const each of opened.splice(0)) await each.close()
   })
 
   async function holdfast(way: Way, options: Parameters<typeof openCluster>[2] = {}) {

@@ -26,7 +26,7 @@ describeServers('behind Sentinels', (name) => {
     group = await startSentinel({ server: name, downAfterMs: 500 })
   })
   afterEach(async () => {
-    for (const { close } of opened.splice(0)) await close()
+    for (const each of opened.splice(0)) await each.close()
     await group.stop()
   })
 
