@@ -72,6 +72,7 @@ export default defineConfig({
           include: [
             'test/contract/redis*.test.ts',
             'test/redis/**/*.test.ts',
+            'test/topologies/**/*.test.ts',
             'test/support/*.test.ts',
             'test/model/redis*.test.ts',
             'test/demo/**/*.test.ts',
