@@ -3,6 +3,7 @@ import type { Clock, Random } from './core/clock.ts'
 import type { CoreParts } from './core/core.ts'
 import type { Engine } from './core/engine.ts'
 import { UnsupportedError } from './core/errors.ts'
+import type { Finding } from './core/finding.ts'
 import { Holdfast } from './core/holdfast.ts'
 import {
   checkObject,
@@ -37,6 +38,7 @@ export {
   UnsupportedError,
 } from './core/errors.ts'
 export type { HoldfastEvents, Listener } from './core/events.ts'
+export type { Expectations, Finding, Severity } from './core/finding.ts'
 export type { Holdfast } from './core/holdfast.ts'
 export type {
   BreakReport,
@@ -106,7 +108,9 @@ export async function connect(...given: readonly unknown[]): Promise<Holdfast> {
   }
   // Read first: a wrong option must not leave a connection behind.
   const parts = readOptions(options)
-  return new Holdfast({ ...parts, engine: await engineFor(url, options) })
+  const engine = await engineFor(url, options)
+  warn(engine, { ...parts.defaults, ...parts })
+  return new Holdfast({ ...parts, engine })
 }
 
 /**
@@ -121,6 +125,26 @@ function isUrlGiven(given: readonly unknown[]): boolean {
 
 function defaultUrl(): string {
   return process.env['HOLDFAST_URL'] || 'sqlite:'
+}
+
+const warned = new Set<string>()
+
+/** Says what is dangerous, once in a process, and makes nobody wait for it. */
+function warn(
+  engine: Engine,
+  { ttlMs, requestTimeoutMs }: { ttlMs: number; requestTimeoutMs: number },
+): void {
+  const told = engine.diagnose?.({ ttlMs, requestTimeoutMs, quick: true })
+  const tell = (findings: readonly Finding[]): void => {
+    for (const { code, severity, seen, endangers, advice } of findings) {
+      const text = `${seen} ${endangers} ${advice}`
+      if (severity !== 'danger' || warned.has(text)) continue
+      warned.add(text)
+      process.emitWarning(text, { type: 'HoldfastWarning', code })
+    }
+  }
+  // What stands in the way of the look is told by the first call that needs an answer.
+  told?.then(tell, () => undefined)
 }
 
 function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {

@@ -4,8 +4,8 @@ import type { LeaseLostError } from './errors.ts'
 import type { Lease, LeaseState } from './lease.ts'
 
 /**
- * The leases of several locks as one. It is held while all of them are; when one is lost, `signal`
- * aborts and the others are renewed no more, so that they end with their ttl unless released before.
+ * The leases of several locks as one. It is held while all of them are. When one is lost, `signal`
+ * aborts and the others are renewed no more: they end with their ttl unless released before.
  */
 export class AllLease implements AsyncDisposable {
   /** The fence of each lock, by its name. See `Lease.fence`. */
@@ -17,10 +17,8 @@ export class AllLease implements AsyncDisposable {
   constructor(leases: readonly Lease[]) {
     this.#leases = leases
     this.fences = new Map(leases.map((lease) => [lease.name, lease.fence]))
-    for (const { signal } of leases) {
-      if (signal.aborted) this.#end(signal)
-      else onAbort(signal, () => this.#end(signal))
-    }
+    for (const { signal } of leases) onAbort(signal, () => this.#end(signal))
+    this.#notice()
   }
 
   /** @internal */
@@ -38,8 +36,7 @@ export class AllLease implements AsyncDisposable {
    * Holdfast is closed meanwhile. A release does not abort it.
    */
   get signal(): AbortSignal {
-    // A blocked event loop fires no timer: whoever asks finds out.
-    for (const { signal } of this.#leases) if (signal.aborted) this.#end(signal)
+    this.#notice()
     return this.#controller.signal
   }
 
@@ -97,6 +94,11 @@ export class AllLease implements AsyncDisposable {
     return losses.find((loss) => loss !== undefined)
   }
 
+  /** A blocked event loop fires no timer: whoever asks finds out. */
+  #notice(): void {
+    for (const { signal } of this.#leases) if (signal.aborted) this.#end(signal)
+  }
+
   #end({ reason }: AbortSignal): void {
     if (this.#controller.signal.aborted) return
     for (const lease of this.#leases) lease.lapse()
@@ -104,4 +106,4 @@ export class AllLease implements AsyncDisposable {
   }
 }
 
-const WORST_FIRST: readonly LeaseState[] = ['lost', 'released', 'jeopardy', 'held']
+const WORST_FIRST: readonly LeaseState[] = ['lost', 'released', 'jeopardy']

@@ -2,9 +2,11 @@
 import { AllLocks, type AllMember } from './all.ts'
 import { sleep } from './clock.ts'
 import { Core, type CoreParts } from './core.ts'
+import { diagnose } from './diagnosis.ts'
 import { Election } from './election.ts'
 import type { Engine, LockPage } from './engine.ts'
 import type { HoldfastEvents, Listener } from './events.ts'
+import type { Finding } from './finding.ts'
 import {
   type BreakReport,
   forceRelease,
@@ -121,6 +123,16 @@ export class Holdfast implements AsyncDisposable {
   async forceRelease(name: string): Promise<BreakReport> {
     checkName(name)
     return await forceRelease(this.#core, name)
+  }
+
+  /**
+   * What endangers the promises here, the worst first; empty when nothing was found. Looks at the
+   * engine and at what is around it, takes a lock of its own and gives it back. It needs no further
+   * rights: what it may not ask is a finding too. An engine that does not answer is a finding.
+   */
+  async diagnose(): Promise<readonly Finding[]> {
+    this.#core.assertOpen()
+    return await diagnose(this.#core)
   }
 
   /**

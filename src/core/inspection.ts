@@ -91,14 +91,13 @@ export async function forceRelease(core: Core, name: string): Promise<BreakRepor
   const state = await inspect(core, name)
   if (state === null) return { name, broken: [] }
   // One release ends all that stays taken by nobody, so each identity is asked for once.
-  const identities = [...new Set(state.holders.map(({ identity }) => identity))]
-  const gone = await Promise.all(
-    identities.map(async (identity) => {
-      const { permits = 1 } = state.holders.find((each) => each.identity === identity) ?? {}
-      return await breakOff(core, state, identity, permits)
+  const permits = new Map(state.holders.map((holder) => [holder.identity, holder.permits]))
+  const broken = new Set<string>()
+  await Promise.all(
+    Array.from(permits, async ([identity, share]) => {
+      if (await breakOff(core, state, identity, share)) broken.add(identity)
     }),
   )
-  const broken = new Set(identities.filter((_, index) => gone[index]))
   return { name, broken: state.holders.filter(({ identity }) => broken.has(identity)) }
 }
 

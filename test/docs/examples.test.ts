@@ -81,3 +81,20 @@ describe('docs/errors.md', () => {
     expect(headings).toHaveLength(codes.size)
   })
 })
+
+describe('docs/diagnose.md', () => {
+  it('has one heading for each code of a finding, and no other', () => {
+    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(
+      (file) => /diagnosis[a-z-]*\.ts$/.test(file),
+    )
+    const codes = sources.flatMap((file) => {
+      const source = readFileSync(join(root, 'src', file), 'utf8')
+      const given = /(?:code: |new TrialFailure\(\s*)'([a-z-]+)'/g
+      return [...source.matchAll(given)].map(([, code]) => code)
+    })
+    const page = readFileSync(join(root, 'docs/diagnose.md'), 'utf8')
+    const headings = [...page.matchAll(/^## (\S+)$/gm)].map(([, code]) => code)
+    expect(new Set(headings)).toEqual(new Set(codes))
+    expect(headings).toHaveLength(new Set(headings).size)
+  })
+})

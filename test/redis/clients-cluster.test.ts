@@ -6,6 +6,7 @@ import { portFor, type RedisClient } from '../../src/engines/redis/clients/detec
 import type { RedisPort } from '../../src/engines/redis/port.ts'
 import { systemClock } from '../../src/system/clock.ts'
 import { type ClusterNode, type RunningCluster, startCluster } from '../support/cluster.ts'
+import { scriptCalls } from '../support/looks.ts'
 import { until } from '../support/until.ts'
 import { clientKinds, failureOf, openPort } from './clients-support.ts'
 import { clusterWorld, combinations, type TestClient } from './clients-topologies.ts'
@@ -89,7 +90,11 @@ describe.each(clients)('locks on a Cluster through $title', ({ make }) => {
     const leases = await Promise.all(names.map((name) => holdfast.mutex(name).acquire()))
     const frozen = await cluster.primaryOf(keyOf(names[0] ?? ''))
     const owners = await Promise.all(names.map((name) => cluster.primaryOf(keyOf(name))))
-    const renewals = () => sum2(cluster.nodes.filter(({ id }) => id !== frozen.id))
+    const renewals = async () => {
+      const others = cluster.nodes.filter(({ id }) => id !== frozen.id)
+      const counts = await Promise.all(others.map(({ server }) => scriptCalls(server)))
+      return counts.reduce((all, count) => all + count, 0)
+    }
     const before = await renewals()
     frozen.server.pause()
     try {
@@ -124,14 +129,6 @@ describe.each(clients)('locks on a Cluster through $title', ({ make }) => {
     expect(await second.mutex(name).tryAcquire()).not.toBe(null)
   })
 })
-
-async function sum2(nodes: readonly ClusterNode[]): Promise<number> {
-  const infos = nodes.map(({ server }) => server.cli('info', 'commandstats'))
-  const counts = (await Promise.all(infos)).map((info) =>
-    Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0),
-  )
-  return counts.reduce((all, count) => all + count, 0)
-}
 
 async function* allNames(holdfast: Holdfast): AsyncGenerator<string> {
   for (let cursor: string | undefined; ; ) {

@@ -114,7 +114,7 @@ async function tryCluster(options: ClusterOptions): Promise<RunningCluster> {
   }))
   const cluster = new Cluster(nodes)
   try {
-    if (failed) throw failed.reason
+    if (failed) throw failed.reason as Error
     await cluster.whole()
     if (replicas > 0) await cluster.linked(primaries * replicas)
     return cluster

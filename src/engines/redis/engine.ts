@@ -13,6 +13,8 @@ import type {
   Unknown,
 } from '../../core/engine.ts'
 import { closedError, EngineError, ShapeError } from '../../core/errors.ts'
+import type { Expectations, Finding } from '../../core/finding.ts'
+import { diagnoseServer } from './diagnosis.ts'
 import { Ears } from './ears.ts'
 import { engineError } from './failure.ts'
 import { renewInGroups } from './groups.ts'
@@ -257,6 +259,11 @@ export class RedisEngine implements Engine {
     return await this.#send('list', undefined, () =>
       listLocks(this.#port, { prefix, timeoutMs }, query),
     )
+  }
+
+  async diagnose(expected: Expectations): Promise<readonly Finding[]> {
+    const around = { ...this.#settings, port: this.#port }
+    return await this.#send('diagnose', undefined, () => diagnoseServer(around, expected))
   }
 
   close(): Promise<void> {

@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '8feacf2104c1b0268f69981b02883e3d54756d0c',
+  sha1: 'e7d37aafb40f5e1d7bb590194fe853945b800dc5',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -47,8 +47,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -345,7 +349,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '4c60ae2ea5d89e49b3a672f0085a6771a597ebd2',
+  sha1: '400c96df0927f1e5ec810d17abb025fbf3d1bc79',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
@@ -399,8 +403,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -561,7 +569,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '081cf38563122f482a79400be84de6b20c506369',
+  sha1: 'e7300d372ee5442da3d2f95976864441ada2a69c',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -604,8 +612,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -969,10 +981,58 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 `,
 }
 
+/** Finds the commands that scripts may not call here, and leaves nothing behind. */
+export const permissions: Script = {
+  name: 'permissions',
+  sha1: '6f1d2c71e964f71bdaaf9862772ab3cef459a4c7',
+  keys: ['lock', 'fence', 'line', 'alive', 'places'],
+  args: ['channel'],
+  source: `local key = KEYS[1]
+local found = {}
+local function try(command, ...)
+  local reply = redis.pcall(command, ...)
+  if type(reply) ~= 'table' or not reply.err then return true end
+  local said = string.lower(reply.err)
+  local denied = string.find(said, 'permission', 1, true) or string.find(said, "^err the user .* can't")
+  if denied or string.find(said, 'unknown', 1, true) then
+    found[#found + 1] = command
+    found[#found + 1] = reply.err
+  end
+  return false
+end
+try('TIME')
+local is_set = try('SET', key, '', 'PX', 1000)
+try('GET', key)
+try('EXISTS', key)
+try('TYPE', key)
+try('PTTL', key)
+try('PEXPIRE', key, 1000)
+try('HGET', key, '')
+try('HMGET', key, '')
+try('HEXISTS', key, '')
+try('HDEL', key, '')
+if is_set then try('HSET', key, '', '') end
+try('ZADD', key, 'XX', 1, '')
+try('ZCOUNT', key, 0, 0)
+try('ZRANGE', key, 0, 0)
+try('ZRANGEBYSCORE', key, 0, 0)
+try('ZRANK', key, '')
+try('ZREM', key, '')
+try('ZSCORE', key, '')
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
+try('DEL', key)
+return found
+`,
+}
+
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: 'a11032b0433ac4726d3f5c3ae2f0abccddbecadc',
+  sha1: '45edcfda1178a338e66320ff187cc6476116882b',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1015,8 +1075,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1302,7 +1366,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '3ddb31fec6516ec20b62b7d72e958c3fe1e4a131',
+  sha1: 'b73be3ee23064a56dc45423c1610c8cd3707ca17',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1353,8 +1417,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1516,7 +1584,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '90ce0a65fdec5e61ac08395f498a87a061c89469',
+  sha1: 'c1a60877d82ffee6ca851cf010785ddb24c96790',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1559,8 +1627,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1848,7 +1920,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'a8885cebe67a8f969a8ba06095b3f4e5652bd83a',
+  sha1: 'b776660e8b24ec8e003f15ac7eeddd5291c3b1a2',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1891,8 +1963,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded = string.find(channel, '{', 1, true)
-  local heard = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)

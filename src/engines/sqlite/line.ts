@@ -9,21 +9,9 @@ import type {
 } from '../../core/engine.ts'
 import { ShapeError } from '../../core/errors.ts'
 import type { Row, Tuple } from './binding.ts'
-import { freeUs, type Leaving, readPlace, type Stand } from './place-row.ts'
+import { freeUs, type Leaving, readPlace, type Spot, type Stand } from './place-row.ts'
 import { decode, encode, NEVER_US } from './schema.ts'
 import type { Transaction } from './transaction.ts'
-
-/** Where a place stands, in microseconds left: the line knows no clock of any caller. */
-export type Spot =
-  | { readonly state: 'held'; readonly fence: number; readonly leftUs: number }
-  | {
-      readonly state: 'waiting'
-      readonly ahead: number
-      readonly ticket: number
-      readonly lookMs: number
-      readonly occupant?: Occupant
-    }
-  | { readonly state: 'absent'; readonly occupant?: Occupant }
 
 /** How often the front of a line looks whether the process of a holder still runs. */
 const DEATH_LOOK_MS = 500

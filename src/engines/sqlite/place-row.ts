@@ -1,3 +1,4 @@
+import type { Occupant } from '../../core/engine.ts'
 import type { Row } from './binding.ts'
 
 /** A place as its row says. */
@@ -23,6 +24,18 @@ export type Stand = Pick<PlaceRow, 'held' | 'endsUs' | 'ticket' | 'joined' | 'fe
 
 /** What a holder leaves behind. */
 export type Leaving = Pick<PlaceRow, 'identity' | 'permits' | 'fence' | 'grantedUs' | 'about'>
+
+/** Where a place stands, in microseconds left: the line knows no clock of any caller. */
+export type Spot =
+  | { readonly state: 'held'; readonly fence: number; readonly leftUs: number }
+  | {
+      readonly state: 'waiting'
+      readonly ahead: number
+      readonly ticket: number
+      readonly lookMs: number
+      readonly occupant?: Occupant
+    }
+  | { readonly state: 'absent'; readonly occupant?: Occupant }
 
 /** When the permits of a holder that is never heard of again are free. */
 export function freeUs(holder: PlaceRow): number {
