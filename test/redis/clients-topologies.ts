@@ -80,7 +80,7 @@ export interface Combination {
   readonly title: string
   readonly topology: Topology
   /** A client as a user makes it who would rather read from replicas; never connected by itself. */
-  make(world: World): Promise<TestClient>
+  readonly make: (world: World) => Promise<TestClient>
 }
 
 const KEY_PREFIX = 'app:'
