@@ -4,7 +4,7 @@ import { until } from './until.ts'
 /** Far more requests than a waiter makes in ten seconds that only keeps its place alive. */
 const SEVERAL = 8
 
-/** Waits until a waiter of this server has looked again and again, as at a holder that tells nobody. */
+/** Waits until a waiter has looked again and again, as at a holder that tells nobody. */
 export async function severalLooks(server: RunningServer): Promise<void> {
   const before = await scriptCalls(server)
   await until(async () => (await scriptCalls(server)) >= before + SEVERAL, {

@@ -88,7 +88,8 @@ export interface RedisPort {
    */
   subscribe(channel: string, listener: Listener): { close(): Promise<void> }
   /**
-   * Called when the command connection to a server broke: what was learnt of its clock may be stale.
+   * Called when the command connection to a server broke: what was learnt of its clock may be
+   * stale.
    */
   onBreak(listener: (server: string) => void): void
   /** Closes what the port opened; never the user's client. */
