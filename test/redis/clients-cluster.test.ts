@@ -2,11 +2,11 @@ import { createHoldfast, type Holdfast } from 'holdfast'
 import { redis } from 'holdfast/redis'
 import { Cluster } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Claim } from '../../src/core/engine.ts'
 import { portFor, type RedisClient } from '../../src/engines/redis/clients/detect.ts'
 import type { RedisPort } from '../../src/engines/redis/port.ts'
-import { systemClock } from '../../src/system/clock.ts'
+import { systemClock, systemRandom } from '../../src/system/clock.ts'
 import { type ClusterNode, type RunningCluster, startCluster } from '../support/cluster.ts'
-import { scriptCalls } from '../support/looks.ts'
 import { until } from '../support/until.ts'
 import { clientKinds, failureOf, openPort } from './clients-support.ts'
 import { clusterWorld, combinations, type TestClient } from './clients-topologies.ts'
@@ -85,28 +85,27 @@ describe.each(clients)('locks on a Cluster through $title', ({ make }) => {
     expect(found.sort()).toEqual([...names].sort())
   })
 
-  it('are renewed while the primary of others is frozen', async () => {
-    const holdfast = await open()
-    const leases = await Promise.all(names.map((name) => holdfast.mutex(name).acquire()))
-    const frozen = await cluster.primaryOf(keyOf(names[0] ?? ''))
+  it('are renewed together, slot by slot, while the primary of others is frozen', async () => {
+    user = await make(clusterWorld(cluster))
+    const engine = redis(user.client, { commandTimeoutMs: 2000 })
+    opened.push(engine, user)
+    const claims = names.map(claimFor)
+    const states = async () => (await engine.renew(claims)).map(({ state }) => state)
+    for (const claim of claims) expect(await engine.acquire(claim)).toMatchObject({ state: 'held' })
+    expect(await states()).toEqual(names.map(() => 'held'))
     const owners = await Promise.all(names.map((name) => cluster.primaryOf(keyOf(name))))
-    const renewals = async () => {
-      const others = cluster.nodes.filter(({ id }) => id !== frozen.id)
-      const counts = await Promise.all(others.map(({ server }) => scriptCalls(server)))
-      return counts.reduce((all, count) => all + count, 0)
-    }
-    const before = await renewals()
-    frozen.server.pause()
+    const frozen = owners[0]
+    frozen?.server.pause()
     try {
-      const alive = leases.filter((_, index) => owners[index]?.id !== frozen.id)
-      expect(alive.length).toBeGreaterThan(0)
-      await Promise.all(alive.map((lease) => lease.renew()))
-      expect(await renewals()).toBeGreaterThanOrEqual(before + alive.length)
-      for (const lease of alive) expect(lease.held).toBe(true)
+      const expected = owners.map(({ id }) => (id === frozen?.id ? 'unknown' : 'held'))
+      expect(expected).toContain('held')
+      expect(await states()).toEqual(expected)
     } finally {
-      frozen.server.resume()
+      frozen?.server.resume()
     }
-    await Promise.all(leases.map((lease) => lease.release()))
+    await until(async () => (await states()).every((state) => state === 'held'), {
+      what: 'all of them to be renewed again',
+    })
   })
 
   it('move with their slot to another primary', async () => {
@@ -129,6 +128,22 @@ describe.each(clients)('locks on a Cluster through $title', ({ make }) => {
     expect(await second.mutex(name).tryAcquire()).not.toBe(null)
   })
 })
+
+function claimFor(name: string): Claim {
+  return {
+    name,
+    shape: { kind: 'mutex', capacity: 1 },
+    permits: 1,
+    identity: systemRandom.identity(),
+    ttlMs: 60_000,
+    waitTtlMs: 10_000,
+    grantTtlMs: 10_000,
+    minHoldMs: 0,
+    lockDelayMs: 0,
+    about: '{}',
+    wait: false,
+  }
+}
 
 async function* allNames(holdfast: Holdfast): AsyncGenerator<string> {
   for (let cursor: string | undefined; ; ) {

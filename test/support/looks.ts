@@ -13,7 +13,7 @@ export async function severalLooks(server: RunningServer): Promise<void> {
 }
 
 /** How many scripts the server has run. */
-export async function scriptCalls(server: RunningServer): Promise<number> {
+async function scriptCalls(server: RunningServer): Promise<number> {
   const stats = await server.cli('info', 'commandstats')
   const counts = [...stats.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)]
   return counts.reduce((sum, [, count]) => sum + Number(count), 0)
