@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '72050b9b09949d3e31ed4ecd7f2f10dcd391e337',
+  sha1: '790cd941efd6739cc2748f24aec881ba7f2c6718',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -47,9 +47,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -346,7 +349,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '4f898e0a9749099edd74e2944acd15ff92a59981',
+  sha1: '578347467532f2c02fb89759743868e9d6ddb1a3',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
@@ -400,9 +403,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -562,7 +568,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '5de3e41cd5eb0060c8ca78af88f9a9e93d7cd1a6',
+  sha1: 'af793e0c76d389da567ed1565100c9d3abc84ce6',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -605,9 +611,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -973,7 +982,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 /** Finds the commands that scripts may not call here, and leaves nothing behind. */
 export const permissions: Script = {
   name: 'permissions',
-  sha1: 'c2558c5312a1aa380230d58892ddadad386f5570',
+  sha1: '6f1d2c71e964f71bdaaf9862772ab3cef459a4c7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['channel'],
   source: `local key = KEYS[1]
@@ -1008,8 +1017,11 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-if string.find(ARGV[1], '{', 1, true) then try('SPUBLISH', ARGV[1], '')
-else try('PUBLISH', ARGV[1], '') end
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
 try('DEL', key)
 return found
 `,
@@ -1018,7 +1030,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '57594809a0800292e135d5107c7a16c9ce9389a2',
+  sha1: '45edcfda1178a338e66320ff187cc6476116882b',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1061,9 +1073,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1349,7 +1364,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '300c524bf29c42cb94a5d9e981eda4ea77d1c254',
+  sha1: 'ed9fe7041bb52b52065fdfa1a89883eef57f21c4',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1400,9 +1415,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1567,7 +1585,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '61b1b093ea5b966e34597d119c4c3f1c5d50a23e',
+  sha1: 'c1a60877d82ffee6ca851cf010785ddb24c96790',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1610,9 +1628,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1900,7 +1921,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: '262a77efa23db7692ba54e1cb477d362312986b3',
+  sha1: '23868808a2fe431f3dbfb8266a3725a87079e97f',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1943,9 +1964,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
