@@ -6,7 +6,9 @@ export type ErrorCode =
   | 'HOLDFAST_ACQUIRE_TIMEOUT'
   | 'HOLDFAST_LEASE_LOST'
   | 'HOLDFAST_ENGINE_FAILED'
+  | 'HOLDFAST_TOO_FEW_REPLICAS'
   | 'HOLDFAST_SHAPE_MISMATCH'
+  | 'HOLDFAST_DEADLOCK'
   | 'HOLDFAST_UNSUPPORTED'
   | 'HOLDFAST_CLOSED'
 
@@ -91,7 +93,7 @@ export type Outcome = 'none' | 'unknown'
 
 /** The engine gave no answer or refused the operation. Says nothing about who holds the lock. */
 export class EngineError extends HoldfastError {
-  override readonly name = 'EngineError'
+  override readonly name: string = 'EngineError'
   readonly engine: string
   readonly operation: string
   readonly outcome: Outcome
@@ -107,12 +109,14 @@ export class EngineError extends HoldfastError {
     problem: string
     lock?: string | undefined
     cause?: unknown
+    /** @internal The code of a subclass. */
+    code?: ErrorCode
   }) {
     const on = details.lock === undefined ? '' : ` of lock ${quote(details.lock)}`
     const doubt =
       details.outcome === 'unknown' ? ' It is unknown whether the call took effect.' : ''
     super(
-      'HOLDFAST_ENGINE_FAILED',
+      details.code ?? 'HOLDFAST_ENGINE_FAILED',
       `${details.operation}${on} failed on ${details.engine}: ${details.problem}.${doubt}`,
       {
         ...(details.lock === undefined ? {} : { lock: details.lock }),
@@ -123,6 +127,43 @@ export class EngineError extends HoldfastError {
     this.operation = details.operation
     this.outcome = details.outcome
     this.transient = details.transient
+  }
+}
+
+/**
+ * The server granted or prolonged a lease, but too few replicas confirmed it in time. An `acquire`
+ * has given the lock back, or gives it back in the background when `outcome` is `unknown`. For a
+ * renewal it is one that failed: the lease stands until its deadline, and is tried again.
+ */
+export class ReplicaError extends EngineError {
+  override readonly name = 'ReplicaError'
+  /** How many replicas were asked for. */
+  readonly min: number
+  /** How many confirmed. */
+  readonly confirmed: number
+  readonly timeoutMs: number
+
+  constructor(details: {
+    engine: string
+    operation: string
+    outcome: Outcome
+    min: number
+    confirmed: number
+    timeoutMs: number
+    lock: string
+  }) {
+    const { min, confirmed, timeoutMs } = details
+    super({
+      ...details,
+      code: 'HOLDFAST_TOO_FEW_REPLICAS',
+      transient: false,
+      problem:
+        `${confirmed} of ${min} replicas confirmed it within ${timeoutMs} ms; ` +
+        'check the replicas, or ask for fewer or for longer with the option replicas',
+    })
+    this.min = min
+    this.confirmed = confirmed
+    this.timeoutMs = timeoutMs
   }
 }
 
@@ -144,6 +185,28 @@ export class ShapeError extends HoldfastError {
     )
     this.wanted = wanted
     this.found = found
+  }
+}
+
+/**
+ * A reentrant `run` asked for more of a lock than the work around holds, such as to write inside a
+ * read. It would wait for the end of work that waits for it. Nothing was changed.
+ */
+export class DeadlockError extends HoldfastError {
+  override readonly name = 'DeadlockError'
+
+  constructor(lock: string, shape: Shape, wanted: number, held: number) {
+    const [asks, has] =
+      shape.kind === 'read-write'
+        ? ['write', 'reads']
+        : [`take ${wanted} permits`, `holds ${held} of them`]
+    super(
+      'HOLDFAST_DEADLOCK',
+      `A reentrant run wants to ${asks} under lock ${quote(lock)}, but the work around it ` +
+        `only ${has}, and would wait for itself. Take the larger right first, or end the ` +
+        'smaller one before.',
+      { lock },
+    )
   }
 }
 
@@ -173,5 +236,10 @@ export function quote(name: string): string {
 }
 
 function shapeText(shape: Shape): string {
-  return shape.kind === 'semaphore' ? `a semaphore of ${shape.capacity}` : `a ${shape.kind}`
+  return {
+    mutex: 'a mutex',
+    semaphore: `a semaphore of ${shape.capacity}`,
+    'read-write': 'a read-write lock',
+    election: 'an election',
+  }[shape.kind]
 }

@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: 'e813c9030070d7e0794dee52c70dc8257108c40f',
+  sha1: '72050b9b09949d3e31ed4ecd7f2f10dcd391e337',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -47,7 +47,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -344,7 +346,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: 'f75f0ca26c2cd684c8552124b5331a5a5c648b75',
+  sha1: '4f898e0a9749099edd74e2944acd15ff92a59981',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
@@ -398,7 +400,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -558,7 +562,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '6d7b4ac5f4b8f3e2c30469c6c6acfe635b960657',
+  sha1: '5de3e41cd5eb0060c8ca78af88f9a9e93d7cd1a6',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -601,7 +605,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -964,10 +970,55 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 `,
 }
 
+/** Finds the commands that scripts may not call here, and leaves nothing behind. */
+export const permissions: Script = {
+  name: 'permissions',
+  sha1: 'c2558c5312a1aa380230d58892ddadad386f5570',
+  keys: ['lock', 'fence', 'line', 'alive', 'places'],
+  args: ['channel'],
+  source: `local key = KEYS[1]
+local found = {}
+local function try(command, ...)
+  local reply = redis.pcall(command, ...)
+  if type(reply) ~= 'table' or not reply.err then return true end
+  local said = string.lower(reply.err)
+  local denied = string.find(said, 'permission', 1, true) or string.find(said, "^err the user .* can't")
+  if denied or string.find(said, 'unknown', 1, true) then
+    found[#found + 1] = command
+    found[#found + 1] = reply.err
+  end
+  return false
+end
+try('TIME')
+local is_set = try('SET', key, '', 'PX', 1000)
+try('GET', key)
+try('EXISTS', key)
+try('TYPE', key)
+try('PTTL', key)
+try('PEXPIRE', key, 1000)
+try('HGET', key, '')
+try('HMGET', key, '')
+try('HEXISTS', key, '')
+try('HDEL', key, '')
+if is_set then try('HSET', key, '', '') end
+try('ZADD', key, 'XX', 1, '')
+try('ZCOUNT', key, 0, 0)
+try('ZRANGE', key, 0, 0)
+try('ZRANGEBYSCORE', key, 0, 0)
+try('ZRANK', key, '')
+try('ZREM', key, '')
+try('ZSCORE', key, '')
+if string.find(ARGV[1], '{', 1, true) then try('SPUBLISH', ARGV[1], '')
+else try('PUBLISH', ARGV[1], '') end
+try('DEL', key)
+return found
+`,
+}
+
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '34af0a3690a481f24fc9644c6b7b9ae5a985d690',
+  sha1: '57594809a0800292e135d5107c7a16c9ce9389a2',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1010,7 +1061,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1296,7 +1349,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: 'c958dcc27f6c93e6d97ea5e51993b6d2bb808415',
+  sha1: '300c524bf29c42cb94a5d9e981eda4ea77d1c254',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1347,7 +1400,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1512,7 +1567,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '573dd76ac03d30b8f4a0e43ffe3e20add98d810e',
+  sha1: '61b1b093ea5b966e34597d119c4c3f1c5d50a23e',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1555,7 +1610,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1843,7 +1900,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: '62b489eac6a9c883d8d4050e9a0f9d60d8c71faa',
+  sha1: '262a77efa23db7692ba54e1cb477d362312986b3',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1886,7 +1943,9 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)

@@ -39,8 +39,12 @@ local function read_front(keys)
 end
 
 -- Sends a message and returns how many processes heard it: none, where the user may not publish.
+-- A channel with a hash tag is one of a Cluster. There only the subscribers at this very node
+-- count, and only a message by SPUBLISH stays with them.
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local sharded, heard = string.find(channel, '{', 1, true), nil
+  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
+  else heard = redis.pcall('PUBLISH', channel, message) end
   return type(heard) == 'number' and heard or 0
 end
 
