@@ -40,6 +40,11 @@ export interface Place {
   readonly lockDelayMs: number
   /** Free text shown to whoever inspects the lock: who stands here (JSON of `About`). */
   readonly about: string
+  /**
+   * Set by an engine made of engines: `renew` raises the lock's fence counter and the fence of this
+   * lease to at least this, only if this identity still holds the lock. Everything else ignores it.
+   */
+  readonly fence?: number
 }
 
 /** A place that asks to be let in. */
@@ -116,6 +121,8 @@ export interface Guarantees {
   readonly shared: boolean
   /** Kinds of lock that the engine serves. */
   readonly kinds: readonly Kind[]
+  /** Why it does not serve the others, as a sentence for the error of whoever asks for one. */
+  readonly withoutKinds?: string
 }
 
 /** One holder, as `inspect` reports it. */
@@ -145,6 +152,16 @@ export interface LockState {
   readonly waiters: readonly WaiterState[]
   /** How many wait in all. */
   readonly waiting: number
+}
+
+/** How a place leaves. */
+export interface ReleaseOptions {
+  /**
+   * Ends the hold at once: its minimum hold and its lock delay do not apply. That is so too when
+   * the place has already left and only these keep the lock taken. The empty identity stands for
+   * whatever stays taken by nobody, as `inspect` shows it.
+   */
+  readonly force?: boolean
 }
 
 /** Which locks to list. */
@@ -195,8 +212,11 @@ export interface Engine {
    * It never takes a lock for a place that does not stand in its line.
    */
   renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]>
-  /** Leaves, as holder or waiter; resolves to whether the place was there. */
-  release(place: Place): Promise<boolean>
+  /**
+   * Leaves, as holder or waiter; resolves to whether the place was there, or with `force` to
+   * whether anything of it was. A foreign holder of the plain recipe goes only by `force`.
+   */
+  release(place: Place, options?: ReleaseOptions): Promise<boolean>
   /** What the lock looks like, or `null` when nobody holds it or waits for it. */
   inspect(name: string): Promise<LockState | null>
   list(query: ListQuery): Promise<LockPage>

@@ -1,7 +1,8 @@
 import type { Guarantees } from '../core/engine.ts'
 import { capacity, exclusion, readersAndWriters } from './contract/exclusion.ts'
 import { expiry, ownLives } from './contract/expiry.ts'
-import { fencing, sharedFences } from './contract/fencing.ts'
+import { fencing, raising, sharedFences } from './contract/fencing.ts'
+import { force, forcedShares } from './contract/force.ts'
 import { handoff, vanished } from './contract/handoff.ts'
 import { inspection, listing, shares } from './contract/inspection.ts'
 import { fairReaders, order, weights } from './contract/order.ts'
@@ -42,7 +43,7 @@ export function engineContract({ describe, it, name, start }: ContractOptions): 
   describe(`contract of ${name}`, () => {
     const suite = { describe, property }
     for (const form of EXCLUSIVE) {
-      const brief = [exclusion, order, handoff, fencing, repetition, inspection]
+      const brief = [exclusion, order, handoff, fencing, raising, repetition, force, inspection]
       // These wait for leases to end, and an election is a mutex by another name.
       const long = form.shape.kind === 'election' ? [] : [expiry, vanished]
       for (const group of [...brief, ...long]) group(suite, form)
@@ -54,6 +55,7 @@ export function engineContract({ describe, it, name, start }: ContractOptions): 
       fairReaders,
       ownLives,
       sharedFences,
+      forcedShares,
       repeatedPermits,
       shares,
       listing,

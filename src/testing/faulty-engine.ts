@@ -7,6 +7,7 @@ import type {
   LockPage,
   LockState,
   Place,
+  ReleaseOptions,
   Standing,
   Unknown,
 } from '../core/engine.ts'
@@ -108,8 +109,8 @@ class FaultyEngine implements Engine {
     )
   }
 
-  async release(place: Place): Promise<boolean> {
-    return await this.#strike('release', () => this.#engine.release(place), place.name)
+  async release(place: Place, options?: ReleaseOptions): Promise<boolean> {
+    return await this.#strike('release', () => this.#engine.release(place, options), place.name)
   }
 
   async inspect(name: string): Promise<LockState | null> {

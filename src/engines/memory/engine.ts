@@ -8,6 +8,7 @@ import type {
   LockPage,
   LockState,
   Place,
+  ReleaseOptions,
   Standing,
   Waiting,
 } from '../../core/engine.ts'
@@ -104,9 +105,9 @@ export class MemoryEngine implements Engine {
     })
   }
 
-  async release(place: Place): Promise<boolean> {
+  async release(place: Place, options: ReleaseOptions = {}): Promise<boolean> {
     this.#assertOpen(place.name)
-    const released = this.#store.release(place)
+    const released = this.#store.release(place, options.force)
     this.#deliver(place, LOOK)
     this.#mailboxes.delete(keyOf(place))
     return released

@@ -33,7 +33,7 @@ export interface News {
 
 interface Holder {
   readonly place: Place
-  readonly fence: number
+  fence: number
   readonly grantedMs: number
   /** The lease is over from this moment on. */
   endsMs: number
@@ -110,19 +110,22 @@ export class Line {
   renew(place: Place, moment: Moment): Spot {
     this.#sweep(moment.nowMs)
     this.#keepAlive(place, moment.nowMs)
+    if (place.fence !== undefined) this.#raise(place.identity, place.fence)
     this.#admit(moment, place.identity)
     return this.#spot(place, moment.nowMs)
   }
 
-  /** The place leaves; says whether it was here. */
-  release(place: Place, moment: Moment): boolean {
+  /** The place leaves; says whether it was here. With `force` nothing of it stays taken. */
+  release(place: Place, moment: Moment, force = false): boolean {
     this.#sweep(moment.nowMs)
     const holder = this.#holders.get(place.identity)
     const waiter = this.#waiters.get(place.identity)
-    if (holder !== undefined) this.#vacate(holder, holder.grantedMs + place.minHoldMs, moment.nowMs)
+    const untilMs = holder && !force ? holder.grantedMs + place.minHoldMs : moment.nowMs
+    if (holder !== undefined) this.#vacate(holder, untilMs, moment.nowMs)
     if (waiter !== undefined) this.#leave(waiter)
+    const cleared = force && this.#clear(place.identity)
     this.#admit(moment)
-    return holder !== undefined || waiter !== undefined
+    return holder !== undefined || waiter !== undefined || cleared
   }
 
   /** Lets time take effect. */
@@ -183,11 +186,7 @@ export class Line {
     for (const holder of this.#holders.values()) {
       if (holder.endsMs <= nowMs) this.#vacate(holder, freeMs(holder), nowMs)
     }
-    this.#rests = this.#rests.filter((rest) => {
-      if (rest.endsMs > nowMs) return true
-      this.#taken -= rest.holder.place.permits
-      return false
-    })
+    this.#keepRests((rest) => rest.endsMs > nowMs)
     this.#order = this.#order.filter((waiter) => {
       if (waiter.endsMs > nowMs) return true
       this.#waiters.delete(waiter.place.identity)
@@ -240,6 +239,28 @@ export class Line {
     } else {
       this.#taken -= holder.place.permits
     }
+  }
+
+  /** Ends what stays taken after this identity, or after anybody where it is empty. */
+  #clear(identity: string): boolean {
+    const before = this.#rests.length
+    this.#keepRests(({ holder }) => identity !== '' && holder.place.identity !== identity)
+    return this.#rests.length < before
+  }
+
+  #keepRests(stays: (rest: Rest) => boolean): void {
+    this.#rests = this.#rests.filter((rest) => {
+      if (stays(rest)) return true
+      this.#taken -= rest.holder.place.permits
+      return false
+    })
+  }
+
+  #raise(identity: string, fence: number): void {
+    const holder = this.#holders.get(identity)
+    if (holder === undefined) return
+    holder.fence = Math.max(holder.fence, fence)
+    this.fence = Math.max(this.fence, holder.fence)
   }
 
   /** A place that is here lives on. A life is never cut short by a call that asks for less. */

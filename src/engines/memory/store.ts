@@ -79,10 +79,12 @@ export class MemoryStore {
   }
 
   /** See `Engine.release`. A waiter that somebody else took out is told. */
-  release(place: Place): boolean {
+  release(place: Place, force?: boolean): boolean {
     const entry = this.#entries.get(place.name)
     if (entry === undefined) return false
-    const released = this.#at(place.name, entry, (moment) => entry.line.release(place, moment))
+    const released = this.#at(place.name, entry, (moment) =>
+      entry.line.release(place, moment, force),
+    )
     this.#tell(entry, { place, grant: null })
     return released
   }

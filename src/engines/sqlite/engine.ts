@@ -8,6 +8,7 @@ import type {
   LockPage,
   LockState,
   Place,
+  ReleaseOptions,
   Standing,
   Unknown,
 } from '../../core/engine.ts'
@@ -114,13 +115,13 @@ export class SqliteEngine implements Engine {
     }
   }
 
-  release(place: Place): Promise<boolean> {
+  release(place: Place, options: ReleaseOptions = {}): Promise<boolean> {
     return this.#database.run(
       'release',
       place.name,
       (transaction) => {
         const line = Line.find(transaction, place.name)
-        const released = line?.release(place) ?? false
+        const released = line?.release(place, options.force) ?? false
         line?.save()
         return released
       },

@@ -147,6 +147,7 @@ export class Line {
     this.#sweep()
     let found = this.empty ? undefined : this.#find(place.identity)
     if (found !== undefined) this.#keepAlive(found, place)
+    if (found?.held === true && place.fence !== undefined) this.#raise(found, place, place.fence)
     this.#admit(place)
     if (found?.held !== true) {
       if (found !== undefined && this.#taken > 0 && this.#bury(place)) this.#admit(place)
@@ -155,19 +156,21 @@ export class Line {
     return this.#spot(place, found)
   }
 
-  release(place: Place): boolean {
+  release(place: Place, force = false): boolean {
     this.#sweep()
     const { identity } = place
     const row = this.empty ? undefined : this.#tx.sql.takePlace.get(this.#id, identity)
     if (row?.[0] === 1) {
       const [, permits, fence, grantedUs, about] = row as [1, number, number, number, string]
-      this.#free({ permits, fence, grantedUs, about }, grantedUs + place.minHoldMs * 1000)
+      const untilUs = force ? 0 : grantedUs + place.minHoldMs * 1000
+      this.#free({ identity, permits, fence, grantedUs, about }, untilUs)
     } else if (row !== undefined) {
       this.#left()
       this.#tx.news.push({ name: this.#name, identity, grant: null })
     }
+    const cleared = force && this.#clear(identity)
     this.#admit()
-    return row !== undefined
+    return row !== undefined || cleared
   }
 
   /** Lets time, and the end of processes, take effect. */
@@ -369,12 +372,28 @@ export class Line {
     const { sql, nowUs } = this.#tx
     this.#changed = true
     if (untilUs > nowUs) {
-      const { permits, fence, grantedUs, about } = holder
-      sql.addRest.run(this.#id, permits, untilUs, fence, grantedUs, about)
+      const { identity, permits, fence, grantedUs, about } = holder
+      sql.addRest.run(this.#id, permits, untilUs, fence, grantedUs, about, identity)
       this.#expect(untilUs)
     } else {
       this.#taken -= holder.permits
     }
+  }
+
+  /** Ends what stays taken after this identity, or after anybody where it is empty. */
+  #clear(identity: string): boolean {
+    const rests = this.#taken === 0 ? [] : this.#tx.sql.dropRestsOf.all(this.#id, identity)
+    for (const rest of rests) this.#taken -= rest['permits'] as number
+    this.#changed ||= rests.length > 0
+    return rests.length > 0
+  }
+
+  #raise(found: Stand, place: Place, fence: number): void {
+    if (fence <= found.fence) return
+    found.fence = fence
+    this.#tx.sql.raise.run(fence, this.#id, place.identity)
+    this.#fence = Math.max(this.#fence, fence)
+    this.#changed = true
   }
 
   #leave(identity: string): void {

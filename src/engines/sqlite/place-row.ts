@@ -9,7 +9,7 @@ export interface PlaceRow {
   endsUs: number
   readonly ticket: number
   readonly joined: number
-  readonly fence: number
+  fence: number
   readonly grantedUs: number
   readonly grantTtlUs: number
   readonly minHoldUs: number
@@ -22,7 +22,7 @@ export interface PlaceRow {
 export type Stand = Pick<PlaceRow, 'held' | 'endsUs' | 'ticket' | 'joined' | 'fence'>
 
 /** What a holder leaves behind. */
-export type Leaving = Pick<PlaceRow, 'permits' | 'fence' | 'grantedUs' | 'about'>
+export type Leaving = Pick<PlaceRow, 'identity' | 'permits' | 'fence' | 'grantedUs' | 'about'>
 
 /** When the permits of a holder that is never heard of again are free. */
 export function freeUs(holder: PlaceRow): number {

@@ -80,6 +80,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX rest_of_lock ON rest (lock);
   `,
+  "ALTER TABLE rest ADD COLUMN identity TEXT NOT NULL DEFAULT ''",
 ]
 
 /**
@@ -144,6 +145,7 @@ export const STATEMENTS = {
 
   dropPlace: 'DELETE FROM place WHERE lock = ? AND identity = ?',
   prolong: 'UPDATE place SET ends_us = ?, process = ? WHERE lock = ? AND identity = ?',
+  raise: 'UPDATE place SET fence = ? WHERE lock = ? AND identity = ?',
   line: `SELECT identity, permits, about FROM place WHERE lock = ? AND held = 0
       ORDER BY ticket, joined LIMIT 100`,
   ahead: `SELECT count(*) AS n FROM place WHERE lock = ?1 AND held = 0 AND ticket <= ?2
@@ -159,8 +161,9 @@ export const STATEMENTS = {
 
   rests: 'SELECT permits, ends_us, fence, granted_us, about FROM rest WHERE lock = ? ORDER BY id',
   restsOver: 'DELETE FROM rest WHERE lock = ? AND ends_us <= ? RETURNING permits',
-  addRest:
-    'INSERT INTO rest (lock, permits, ends_us, fence, granted_us, about) VALUES (?, ?, ?, ?, ?, ?)',
+  addRest: `INSERT INTO rest (lock, permits, ends_us, fence, granted_us, about, identity)
+      VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  dropRestsOf: `DELETE FROM rest WHERE lock = ?1 AND (?2 = '' OR identity = ?2) RETURNING permits`,
   quiet: `SELECT min(ends_us) AS us FROM (SELECT ends_us FROM place WHERE lock = ?1
       UNION ALL SELECT ends_us FROM rest WHERE lock = ?1)`,
 } as const

@@ -101,3 +101,55 @@ function assertGrows(fences: readonly number[]): void {
     assert.ok(fence > before, `fence ${fence} came after ${before}`)
   }
 }
+
+/** What an engine made of engines needs: a holder can raise the fence, and nobody else. */
+export function raising({ describe, property }: Suite, form: Form): void {
+  const needs = { kinds: [form.shape.kind], fence: true } as const
+  describe(`fencing: ${form.title}: raising`, () => {
+    property('raises the fence of whoever holds, and of whoever comes', needs, async (world) => {
+      const [a, b] = await processes(world, 2)
+      const make = placesOf(form)
+      const [holder, waiter] = [make(), make()]
+      const { fence } = await take(a!, holder)
+      await queue(b!, waiter)
+      const raised = fence + 5_000_000_000
+      assert.equal(asHeld(await look(a!, { ...holder, fence: raised })).fence, raised)
+      assert.equal(asHeld(await look(a!, { ...holder, fence: raised })).fence, raised)
+      assert.equal(asHeld(await look(a!, holder)).fence, raised)
+      assert.equal((await take(a!, holder)).fence, raised)
+      assert.equal((await a!.inspect(holder.name))?.holders[0]?.fence, raised)
+      await a!.release(holder)
+      const next = await untilHeld(world, b!, waiter)
+      assert.ok(next.fence > raised)
+      await b!.release(waiter)
+      assert.ok((await take(a!, make())).fence > next.fence)
+    })
+
+    property('never lowers it', needs, async (world) => {
+      const [a] = await processes(world, 1)
+      const make = placesOf(form)
+      const holder = make()
+      const { fence } = await take(a!, holder)
+      assert.equal(asHeld(await look(a!, { ...holder, fence: 1 })).fence, fence)
+      await a!.release(holder)
+      assert.ok((await take(a!, make())).fence > fence)
+    })
+
+    property('does nothing for whoever does not hold', needs, async (world) => {
+      const [a, b] = await processes(world, 2)
+      const make = placesOf(form)
+      const [holder, waiter, stranger] = [make(), make(), make()]
+      const { fence } = await take(a!, holder)
+      const raised = fence + 5_000_000_000
+      await queue(b!, waiter)
+      assert.equal((await look(b!, { ...waiter, fence: raised })).state, 'waiting')
+      assert.equal((await look(b!, { ...stranger, fence: raised })).state, 'absent')
+      assert.equal(asHeld(await look(a!, holder)).fence, fence)
+      await b!.release(waiter)
+      await a!.release(holder)
+      assert.equal((await look(a!, { ...holder, fence: raised })).state, 'absent')
+      const next = await take(b!, make())
+      assert.ok(next.fence > fence && next.fence < raised)
+    })
+  })
+}
