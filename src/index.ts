@@ -14,6 +14,7 @@ import {
   show,
 } from './core/options.ts'
 import { memory } from './engines/memory/index.ts'
+import type { QuorumOptions } from './engines/quorum/index.ts'
 import type { RedisOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 
@@ -27,7 +28,9 @@ export {
   HoldfastError,
   LeaseLostError,
   type LossReason,
+  type NodeVote,
   type Outcome,
+  QuorumError,
   ShapeError,
   UnsupportedError,
 } from './core/errors.ts'
@@ -72,12 +75,16 @@ export function createHoldfast(options: HoldfastOptions & { readonly engine: Eng
 /**
  * Connects to the engine that a URL names: `redis://[user:password@]host[:port][/database]`,
  * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, `sqlite:./locks.db` for the processes
- * of one machine, or `memory:` for locks within this process. Rejects with `EngineError` when the
- * engine cannot be reached, and with TypeError when the URL cannot be read.
+ * of one machine, `memory:` for locks within this process, or
+ * `quorum:redis://a,redis://b,redis://c` for a majority of 3, 5, 7 or 9 servers, with the option
+ * `nodeTimeoutMs`. Rejects with `EngineError` when the engine cannot be reached, and with TypeError
+ * when the URL cannot be read.
  */
 export async function connect(
   url: string,
-  options: HoldfastOptions & Omit<RedisOptions, 'clock'> = {},
+  options: HoldfastOptions &
+    Omit<RedisOptions, 'clock'> &
+    Pick<QuorumOptions, 'nodeTimeoutMs'> = {},
 ): Promise<Holdfast> {
   if (typeof url !== 'string') throw new TypeError(`url must be a string, got ${show(url)}.`)
   // Read first: a wrong option must not leave a connection behind.
@@ -93,7 +100,9 @@ function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
   return { clock, random, defaults, requestTimeoutMs, host: hostname(), pid: process.pid }
 }
 
-async function engineFor(url: string, options: HoldfastOptions & RedisOptions): Promise<Engine> {
+type EngineOptions = HoldfastOptions & RedisOptions & Pick<QuorumOptions, 'nodeTimeoutMs'>
+
+async function engineFor(url: string, options: EngineOptions): Promise<Engine> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
   switch (scheme) {
     case 'memory':
@@ -110,10 +119,36 @@ async function engineFor(url: string, options: HoldfastOptions & RedisOptions): 
       const { connectSqlite } = await import('./engines/sqlite/index.ts')
       return await connectSqlite(url, options)
     }
+    case 'quorum':
+      return await quorumFor(url.slice('quorum:'.length), options)
     default:
       throw new UnsupportedError(
         `No engine serves ${scheme === undefined ? 'a URL without a scheme' : `${scheme}: URLs`}. ` +
-          'Use redis://, rediss://, valkey://, valkeys://, sqlite: or memory:.',
+          'Use redis://, rediss://, valkey://, valkeys://, sqlite:, quorum: or memory:.',
       )
   }
+}
+
+/** Where one URL of a list ends: a comma may stand in a password, `://` may not. */
+const BETWEEN_URLS = /,(?=[a-z][a-z0-9+.-]*:\/\/)/i
+
+async function quorumFor(list: string, options: EngineOptions): Promise<Engine> {
+  const [{ maskUrl, openRedis }, { connectQuorum }] = await Promise.all([
+    import('./engines/redis/index.ts'),
+    import('./engines/quorum/index.ts'),
+  ])
+  const urls = list.split(BETWEEN_URLS).map((url) => url.trim())
+  const names = urls.map(maskUrl)
+  if (new Set(names).size < names.length) {
+    throw new TypeError('The quorum: URL lists a server twice. List each server once.')
+  }
+  const { clock, nodeTimeoutMs, random } = options
+  // A node may be away when the others start.
+  const engines = await Promise.all(urls.map((url) => openRedis(url, options)))
+  return await connectQuorum(engines, {
+    names,
+    ...(clock === undefined ? {} : { clock }),
+    ...(random === undefined ? {} : { random }),
+    ...(nodeTimeoutMs === undefined ? {} : { nodeTimeoutMs }),
+  })
 }

@@ -22,7 +22,7 @@ describeServers('the redis engine', (name) => {
       const { seed, steps, blurred } = await engineModel({
         name: `redis (${name})`,
         start: () => redisWorld(server),
-        kinds: ['mutex'],
+        kinds: ['mutex', 'semaphore', 'read-write', 'election'],
         runs: RUNS,
         file: 'test/model/redis.test.ts',
       })

@@ -81,7 +81,7 @@ describeServers('names', (name) => {
             continue
           }
           const keys = Object.values(lockKeys(prefix, lock, clientPrefix))
-          expect(new Set(keys).size).toBe(5)
+          expect(new Set(keys).size).toBe(7)
           const slots = await Promise.all(
             keys.map((key) => server.call('cluster', 'keyslot', clientPrefix + key)),
           )

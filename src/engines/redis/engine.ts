@@ -7,23 +7,28 @@ import type {
   LockPage,
   LockState,
   Place,
+  ReleaseOptions,
   Shape,
   Standing,
   Unknown,
 } from '../../core/engine.ts'
-import { closedError, EngineError, ShapeError, UnsupportedError } from '../../core/errors.ts'
+import { closedError, EngineError, ShapeError } from '../../core/errors.ts'
 import { engineError } from './failure.ts'
+import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
-import { lockState, number, occupant, text } from './replies.ts'
-import type { Script } from './script.ts'
-import * as scripts from './scripts.generated.ts'
+import { allOf, type Call, type Recipe, recipeOf } from './recipes.ts'
+import { lockState, number, occupant, shapeOf, text } from './replies.ts'
+import { inspect } from './scripts.generated.ts'
 import { ServerTime } from './server-time.ts'
 
-/** Most waiters that `inspect` shows. */
-const SHOWN_WAITERS = 100
+/** Most holders, and most waiters, that `inspect` shows. */
+const SHOWN = 100
+
+/** What an identity looks like; the value of another program's key seldom does. */
+const IDENTITY = /^[0-9a-f]{32}$/
 
 /** Less than this says nothing about a server. */
 const LEAST_PATIENCE_MS = 25
@@ -42,7 +47,7 @@ export interface RedisSettings {
 }
 
 /**
- * Mutexes on one Redis or Valkey primary. Every call is one script, so that a step and the grant
+ * Locks on one Redis or Valkey primary. Every call is one script, so that a step and the grant
  * that follows from it cannot be torn apart.
  */
 export class RedisEngine implements Engine {
@@ -52,7 +57,7 @@ export class RedisEngine implements Engine {
     fifo: true,
     push: true,
     shared: true,
-    kinds: ['mutex'],
+    kinds: ['mutex', 'semaphore', 'read-write', 'election'],
   }
   readonly #port: RedisPort
   readonly #settings: RedisSettings
@@ -76,9 +81,9 @@ export class RedisEngine implements Engine {
     await this.#learnTime('connect')
   }
 
-  async #learnTime(operation: string, key?: string): Promise<void> {
+  async #learnTime(operation: string, lock?: string): Promise<void> {
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#send(operation, key, () =>
+    const reply = await this.#send(operation, lock, () =>
       this.#port.command('time', [], { timeoutMs: this.#settings.commandTimeoutMs }),
     )
     const [seconds, micros] = reply as Reply[]
@@ -86,7 +91,6 @@ export class RedisEngine implements Engine {
   }
 
   async acquire(claim: Claim): Promise<Standing> {
-    this.#refuseOtherKinds(claim)
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)
@@ -107,29 +111,29 @@ export class RedisEngine implements Engine {
   }
 
   async #acquire(claim: Claim): Promise<Standing> {
-    const { commandTimeoutMs, fenceTtlMs, channel, clock } = this.#settings
+    const { commandTimeoutMs, fenceTtlMs: keepMs, channel, clock } = this.#settings
     const keys = this.#keys(claim.name)
-    for (let resynced = false; ; resynced = true) {
-      if (!this.#serverTime.known) await this.#learnTime('acquire', keys.lock)
+    for (let resynced = false, looked = false; ; ) {
+      if (!this.#serverTime.known) await this.#learnTime('acquire', claim.name)
       const sentAt = clock.now()
-      const reply = await this.#run('acquire', scripts.acquire, keysOf(keys), [
-        claim.identity,
-        claim.ttlMs,
-        claim.grantTtlMs,
-        claim.waitTtlMs,
-        claim.lockDelayMs,
-        claim.minHoldMs,
-        fenceTtlMs,
-        this.#serverTime.serverMs(commandTimeoutMs),
-        claim.wait ? 1 : 0,
-        claim.ticket ?? '',
-        channel,
-        claim.about,
-      ])
-      if (reply[0] !== 'late') return this.#standing(claim, reply, sentAt)
-      // Either the request was late or the server's clock was set; its answer says which.
-      this.#serverTime.told(sentAt, number(reply[1]))
-      if (resynced) throw this.#lateError(claim)
+      const notAfterMs = this.#serverTime.serverMs(commandTimeoutMs)
+      const terms = { keepMs, notAfterMs, channel }
+      const call = recipeOf(claim.shape).acquire(keys, claim, terms)
+      const reply = await this.#run('acquire', call, claim.name)
+      if (reply[0] === 'shape') {
+        const found = shapeOf(reply[1])
+        if (looked) throw new ShapeError(claim.name, claim.shape, found)
+        // Only its own scripts can tell whether the time of all who are there is over.
+        await this.#leave({ ...claim, shape: found })
+        looked = true
+      } else if (reply[0] === 'late') {
+        // Either the request was late or the server's clock was set; its answer says which.
+        this.#serverTime.told(sentAt, number(reply[1]))
+        if (resynced) throw this.#lateError(claim)
+        resynced = true
+      } else if (reply[0] !== 'again') {
+        return this.#standing(claim, reply, sentAt)
+      }
     }
   }
 
@@ -163,24 +167,21 @@ export class RedisEngine implements Engine {
     return this.#news.next(place, signal)
   }
 
-  async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
-    if (places.length === 0) return []
-    const keys: string[] = []
-    const args: (string | number)[] = [this.#settings.fenceTtlMs]
-    for (const place of places) {
-      this.#refuseOtherKinds(place)
-      keys.push(...keysOf(this.#keys(place.name)))
-      const { identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs } = place
-      args.push(identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs)
-    }
-    const sentAt = this.#settings.clock.now()
-    const [nowUs, ...replies] = await this.#run(
-      'renew',
-      scripts.renew,
-      keys,
-      args,
-      patience(places),
+  renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+    return renewInGroups(
+      places,
+      ({ shape }) => recipeOf(shape),
+      (some, recipe) => this.#renew(some, recipe),
     )
+  }
+
+  async #renew(places: readonly Place[], recipe: Recipe): Promise<readonly (Standing | Unknown)[]> {
+    const named = places.map((place) => ({ keys: this.#keys(place.name), place }))
+    const call = recipe.renew(named, { keepMs: this.#settings.fenceTtlMs })
+    // The failure of a request for many locks is not about the first of them.
+    const lock = places.length > 1 ? undefined : places[0]?.name
+    const sentAt = this.#settings.clock.now()
+    const [nowUs, ...replies] = await this.#run('renew', call, lock, patience(places))
     this.#serverTime.told(sentAt, number(nowUs))
     return places.map((place, index) => {
       const reply = (replies[index] ?? []) as readonly Reply[]
@@ -212,26 +213,29 @@ export class RedisEngine implements Engine {
     }
   }
 
-  async release(place: Place): Promise<boolean> {
-    this.#refuseOtherKinds(place)
+  async release(place: Place, { force = false }: ReleaseOptions = {}): Promise<boolean> {
     this.#news.forget(place.identity)
+    // Another program's key holds what it likes, and goes only by force.
+    if (!force && !IDENTITY.test(place.identity)) return false
+    return await this.#leave(place, force)
+  }
+
+  async #leave(place: Place, force = false): Promise<boolean> {
+    const terms = { keepMs: this.#settings.fenceTtlMs, force }
+    const call = recipeOf(place.shape).release(this.#keys(place.name), place, terms)
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#run('release', scripts.release, keysOf(this.#keys(place.name)), [
-      place.identity,
-      place.minHoldMs,
-      this.#settings.fenceTtlMs,
-      place.lockDelayMs,
-    ])
+    const reply = await this.#run('release', call, place.name)
     this.#serverTime.told(sentAt, number(reply[1]))
     return reply[0] === 1
   }
 
   async inspect(name: string): Promise<LockState | null> {
-    const keys = keysOf(this.#keys(name))
-    const reply = await this.#run('inspect', scripts.inspect, keys, [SHOWN_WAITERS])
-    const shape: Shape = { kind: 'mutex', capacity: 1 }
+    const call = { script: inspect, keys: allOf(this.#keys(name)), args: [SHOWN] }
+    const reply = await this.#run('inspect', call, name)
     if (reply[0] === 'free') return null
-    if (reply[0] === 'occupied') throw this.#occupied(name, shape, reply[1])
+    if (reply[0] === 'occupied') {
+      throw this.#occupied(name, { kind: 'mutex', capacity: 1 }, reply[1])
+    }
     return lockState(name, reply)
   }
 
@@ -240,6 +244,20 @@ export class RedisEngine implements Engine {
     return await this.#send('list', undefined, () =>
       listLocks(this.#port, { prefix, timeoutMs }, query),
     )
+  }
+
+  fenceMicros(): number | undefined {
+    return this.#serverTime.latestUs
+  }
+
+  /** The run of the server: another database or prefix of it fails with it. */
+  async origin(): Promise<string | undefined> {
+    const timeoutMs = this.#settings.commandTimeoutMs
+    const [reply] = await Promise.all([
+      this.#send('connect', undefined, () => this.#port.command('info', ['server'], { timeoutMs })),
+      this.#serverTime.known ? undefined : this.#learnTime('connect'),
+    ])
+    return /^run_id:(\w+)/m.exec(text(reply))?.[1]
   }
 
   close(): Promise<void> {
@@ -294,17 +312,14 @@ export class RedisEngine implements Engine {
 
   async #run(
     operation: string,
-    script: Script,
-    keys: readonly string[],
-    args: readonly (string | number)[],
+    { script, keys, args }: Call,
+    lock?: string,
     patienceMs: number = Number.POSITIVE_INFINITY,
   ): Promise<readonly Reply[]> {
     const timeoutMs = Math.min(this.#settings.commandTimeoutMs, patienceMs)
     const [key = ''] = keys
     const rest = [keys.length, ...keys, ...args]
-    // The failure of a request for many locks is not about the first of them.
-    const named = keys.length > 5 ? undefined : key
-    const reply = await this.#send(operation, named, async () => {
+    const reply = await this.#send(operation, lock, async () => {
       try {
         return await this.#port.command('evalsha', [script.sha1, ...rest], { timeoutMs, key })
       } catch (error) {
@@ -319,24 +334,15 @@ export class RedisEngine implements Engine {
   /** Runs a command and turns its failure into what the core understands. */
   async #send<T>(
     operation: string,
-    key: string | undefined,
+    lock: string | undefined,
     command: () => Promise<T>,
   ): Promise<T> {
     if (this.#closing !== undefined) throw closedError()
     try {
       return await command()
     } catch (error) {
-      const lock = key?.slice(this.#settings.prefix.length)
       throw engineError(this.name, operation, error, lock)
     }
-  }
-
-  #refuseOtherKinds(place: Place): void {
-    if (place.shape.kind === 'mutex') return
-    throw new UnsupportedError(
-      `The redis engine serves no ${place.shape.kind} yet; the memory engine does.`,
-      place.name,
-    )
   }
 
   #occupied(name: string, wanted: Shape, type: Reply | undefined): ShapeError {
@@ -383,8 +389,4 @@ function patience(places: readonly Place[]): number {
   let shortestMs = Number.POSITIVE_INFINITY
   for (const { ttlMs, waitTtlMs } of places) shortestMs = Math.min(shortestMs, ttlMs, waitTtlMs)
   return Math.max(LEAST_PATIENCE_MS, shortestMs / 3)
-}
-
-function keysOf(keys: LockKeys): string[] {
-  return [keys.lock, keys.fence, keys.line, keys.alive, keys.places]
 }

@@ -5,9 +5,10 @@ import { systemClock, systemRandom } from '../../system/clock.ts'
 import { portFor, portFromUrl, type RedisClient } from './clients/detect.ts'
 import { RedisEngine } from './engine.ts'
 import type { PortOptions, RedisPort } from './port.ts'
-import { parseRedisUrl } from './url.ts'
+import { maskUrl, parseRedisUrl } from './url.ts'
 
 export type { RedisClient }
+export { maskUrl }
 
 /** How locks are kept on Redis. */
 export interface RedisOptions {
@@ -44,9 +45,7 @@ export function redis(client: RedisClient, options: RedisOptions = {}): Engine {
  * there is no answer.
  */
 export async function connectRedis(url: string, options: RedisOptions = {}): Promise<Engine> {
-  const { port: portOptions, settings } = readOptions(options)
-  const port: RedisPort = await portFromUrl(parseRedisUrl(url), portOptions)
-  const engine = new RedisEngine(port, settings)
+  const engine = await openRedis(url, options)
   try {
     await engine.ping()
   } catch (error) {
@@ -54,6 +53,19 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
     throw error
   }
   return engine
+}
+
+/**
+ * Like `connectRedis`, for a server that may be away now: calls reject with `EngineError` until it
+ * answers.
+ */
+export async function openRedis(
+  url: string,
+  options: RedisOptions = {},
+): Promise<Engine & { ping(): Promise<void> }> {
+  const { port: portOptions, settings } = readOptions(options)
+  const port: RedisPort = await portFromUrl(parseRedisUrl(url), portOptions)
+  return new RedisEngine(port, settings)
 }
 
 function readOptions(options: RedisOptions): {

@@ -28,6 +28,8 @@ describe('the keys of a lock', () => {
       line: '{holdfast:a b}~line',
       alive: '{holdfast:a b}~alive',
       places: '{holdfast:a b}~places',
+      holders: '{holdfast:a b}~holders',
+      leases: '{holdfast:a b}~leases',
     })
   })
 
@@ -56,7 +58,7 @@ describe('the keys of a lock', () => {
         const keys = Object.values(lockKeys(before, one, client))
         const slots = keys.map((key) => slotOfKey(client + key))
         expect(new Set(slots).size).toBe(1)
-        expect(new Set(keys).size).toBe(5)
+        expect(new Set(keys).size).toBe(7)
         if (one === other) return
         const others = new Set(Object.values(lockKeys(before, other, client)).slice(1))
         expect(keys.slice(1).filter((key) => others.has(key))).toEqual([])

@@ -1,11 +1,14 @@
 /** The keys of one lock. All are in the slot of `lock` on a Redis Cluster. */
 export interface LockKeys {
-  /** The plain string key that other programs can take with `SET key value NX PX`. */
+  /** The plain string key; other programs can take a mutex with `SET key value NX PX`. */
   readonly lock: string
   readonly fence: string
   readonly line: string
   readonly alive: string
   readonly places: string
+  /** This and the next only where several can hold at once: every kind but the mutex. */
+  readonly holders: string
+  readonly leases: string
 }
 
 const SLOTS = 16_384
@@ -32,12 +35,14 @@ export function lockKeys(prefix: string, name: string, clientPrefix: string): Lo
     line: derived('line'),
     alive: derived('alive'),
     places: derived('places'),
+    holders: derived('holders'),
+    leases: derived('leases'),
   }
 }
 
 /** Whether a key is one that Holdfast derives. A lock's own key is none, unless it has no prefix. */
 export function isPartOfLock(key: string): boolean {
-  return key.startsWith('{') && /^\{[^]*\}~(fence|line|alive|places)(:|$)/.test(key)
+  return key.startsWith('{') && /^\{[^]*\}~(fence|line|alive|places|holders|leases)(:|$)/.test(key)
 }
 
 /** Text that, in braces after the client's prefix, hashes to the slot of the lock's key. */

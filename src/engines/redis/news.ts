@@ -45,10 +45,15 @@ export class News {
   }
 
   /**
-   * Reads a message of the form "identity fence granted-at-us ttl-ms", or "identity" alone: look.
+   * Reads a message: lines of the form "identity fence granted-at-us ttl-ms", or "identity" alone:
+   * look.
    */
   deliver(text: string): void {
-    const [identity = '', fence, grantedAtUs, ttlMs] = text.split(' ')
+    for (const line of text.split('\n')) this.#read(line)
+  }
+
+  #read(line: string): void {
+    const [identity = '', fence, grantedAtUs, ttlMs] = line.split(' ')
     const expected = this.#expected.get(identity)
     if (expected === undefined) return
     if (fence === undefined) return this.#tell(expected, LOOK)

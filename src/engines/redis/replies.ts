@@ -1,4 +1,4 @@
-import type { LockState, Occupant, WaiterState } from '../../core/engine.ts'
+import type { Kind, LockState, Occupant, Shape } from '../../core/engine.ts'
 import type { Reply } from './port.ts'
 
 /** What stands where a script promised a number; large ones may come as text. */
@@ -24,28 +24,36 @@ export function occupant(
   return { occupant: { identity: kept ? '' : identity, ours: ours === 1, about: text(about) } }
 }
 
+/** Kind and capacity as the scripts write them. */
+export function shapeOf(reply: Reply | undefined): Shape {
+  const [kind, capacity] = text(reply).split(' ')
+  return { kind: kind as Kind, capacity: Number(capacity) }
+}
+
 /** The answer "taken" of inspect.lua. */
 export function lockState(name: string, reply: readonly Reply[]): LockState {
-  const [, taken, holder, ours, leftMs, fence, heldMs, about, waiting, ...line] = reply
-  const held = {
-    identity: text(holder),
-    ours: ours === 1,
-    permits: 1,
-    about: text(about),
-    fence: number(fence),
-    ttlMs: number(leftMs) < 0 ? Number.POSITIVE_INFINITY : number(leftMs),
-    heldMs: Math.max(0, number(heldMs)),
-  }
-  const waiters: WaiterState[] = []
-  for (let at = 0; at < line.length; at += 2) {
-    waiters.push({ identity: text(line[at]), permits: 1, about: text(line[at + 1]) })
-  }
+  const [, shape, waiting, holders, waiters] = reply
   return {
     name,
-    kind: 'mutex',
-    capacity: 1,
-    holders: taken === 1 ? [held] : [],
-    waiters,
+    ...shapeOf(shape),
+    holders: rows(holders).map(([identity, ours, permits, leftMs, fence, heldMs, about]) => ({
+      identity: text(identity),
+      ours: ours === 1,
+      permits: number(permits),
+      about: text(about),
+      fence: number(fence),
+      ttlMs: number(leftMs) < 0 ? Number.POSITIVE_INFINITY : number(leftMs),
+      heldMs: Math.max(0, number(heldMs)),
+    })),
+    waiters: rows(waiters).map(([identity, permits, about]) => ({
+      identity: text(identity),
+      permits: number(permits),
+      about: text(about),
+    })),
     waiting: number(waiting),
   }
+}
+
+function rows(reply: Reply | undefined): readonly (readonly Reply[])[] {
+  return (reply ?? []) as readonly (readonly Reply[])[]
 }

@@ -1,21 +1,362 @@
 // Written by scripts/embed-lua.mjs from lua/*.lua: edit those and run `npm run build`.
 import type { Script } from './script.ts'
 
-/** Takes a mutex that is free, or joins its line. */
-export const acquire: Script = {
-  name: 'acquire',
-  sha1: '7e0526255b17ff010cf3bb2a7bcd7117892555fe',
-  keys: ['lock', 'fence', 'line', 'alive', 'places'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
+/** Takes permits that are free, or joins the line for them. */
+export const acquirePermits: Script = {
+  name: 'acquire-permits',
+  sha1: 'b122fd9eb10466b4ce09f4a9071cedd396d7ebf8',
+  keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
+  local over = min_hold > 0 and now + ttl or 0
+  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
+  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
+  if done.err then return nil, done end
+  return fence
+end
+local LINE_TTL = 60000
+local FAR = 60000
+local SWEEP = 1000
+local function keys_at(at, stride)
+  local first = stride * (at - 1) + 1
+  return {
+    lock = KEYS[first], fence = KEYS[first + 1], line = KEYS[first + 2],
+    alive = KEYS[first + 3], places = KEYS[first + 4],
+    holders = stride > 5 and KEYS[first + 5], leases = stride > 5 and KEYS[first + 6],
+  }
+end
+local function read_place(text)
+  local shape, permits, ttl, delay, min_hold, channel, about =
+    string.match(text or '', '^(%S+ %d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  if not shape then return nil end
+  return {
+    shape = shape, permits = tonumber(permits), ttl = tonumber(ttl), delay = tonumber(delay),
+    min_hold = tonumber(min_hold), channel = channel, about = about,
+  }
+end
+local function read_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  return front, front and read_place(redis.call('HGET', keys.places, front))
+end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front, place = read_front(keys)
+  return place and publish(place.channel, front) > 0
+end
+local function leave(keys, ...)
+  redis.call('HDEL', keys.places, ...)
+  redis.call('ZREM', keys.alive, ...)
+  return redis.call('ZREM', keys.line, ...) > 0
+end
+local function join(keys, identity, ticket, record)
+  if redis.call('ZSCORE', keys.line, identity) then return end
+  if ticket == '' then
+    local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
+    ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
+  end
+  redis.call('ZADD', keys.line, ticket, identity)
+  redis.call('HSET', keys.places, identity, record)
+end
+local function stay(keys, identity, wait_ttl)
+  redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, 'GT', now + wait_ttl, identity)
+  redis.call('PEXPIRE', keys.alive, LINE_TTL)
+  redis.call('PEXPIRE', keys.places, LINE_TTL)
+end
+local swept = {}
+local function sweep(keys)
+  if swept[keys.line] then return end
+  swept[keys.line] = true
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  leave(keys, unpack(silent))
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
+end
+local function rank(keys, identity)
+  local ahead = redis.call('ZRANK', keys.line, identity)
+  return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
+end
+local MOST, BATCH = 500, 100
+local function read_lease(text)
+  local permits, fence, since, ends, delay, min_hold, about =
+    string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
+  if not permits then return nil end
+  return {
+    permits = tonumber(permits), fence = tonumber(fence), since = tonumber(since),
+    ends = tonumber(ends), delay = tonumber(delay), min_hold = tonumber(min_hold), about = about,
+  }
+end
+local function lease_text(lease)
+  return string.format('%.0f %.0f %.0f %.0f %.0f %.0f ', lease.permits, lease.fence, lease.since,
+    lease.ends, lease.delay, lease.min_hold) .. lease.about
+end
+local function find(lock, identity)
+  return read_lease(redis.call('HGET', lock.keys.leases, identity))
+end
+local function free(lock, identities)
+  for _, text in ipairs(redis.call('HMGET', lock.keys.leases, unpack(identities))) do
+    local lease = read_lease(text)
+    lock.taken = lock.taken - (lease and lease.permits or 0)
+  end
+  redis.call('ZREM', lock.keys.holders, unpack(identities))
+  redis.call('HDEL', lock.keys.leases, unpack(identities))
+  lock.changed = true
+end
+local function save(lock)
+  if not lock.changed then return end
+  local keys = lock.keys
+  local last = redis.call('ZRANGE', keys.holders, -1, -1, 'WITHSCORES')[2]
+  if not last then
+    redis.call('DEL', keys.lock, keys.holders, keys.leases)
+    return
+  end
+  local left = math.max(1, last - now)
+  local value = string.format('#%s %.0f', lock.shape, lock.taken)
+  redis.call('SET', keys.lock, value, 'PX', left)
+  redis.call('PEXPIRE', keys.holders, left)
+  redis.call('PEXPIRE', keys.leases, left)
+end
+local function open(keys, shape)
+  local value = redis.pcall('GET', keys.lock)
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return nil, { 'occupied', redis.call('TYPE', keys.lock).ok }
+  end
+  local found, taken = string.match(value or '', '^#(%S+ %d+) (%d+)$')
+  if value and not found then
+    local identity = string.match(redis.call('GET', keys.fence) or '', '^%d+ (%S+) ')
+    local ours = identity and (value == identity or value == '~' .. identity)
+    return nil, ours and { 'shape', 'mutex 1' } or { 'occupied', 'string' }
+  end
+  if redis.call('EXISTS', keys.holders, keys.leases) ~= (found and 2 or 0) then
+    redis.call('DEL', keys.lock, keys.holders, keys.leases)
+    found, taken = nil, nil
+  end
+  if not found then
+    local _, place = read_front(keys)
+    found = place and place.shape
+  end
+  if found and found ~= shape then return nil, { 'shape', found } end
+  local lock = {
+    keys = keys, shape = shape, capacity = tonumber(string.match(shape, '%d+$')),
+    taken = tonumber(taken) or 0,
+  }
+  local over = redis.call('ZRANGEBYSCORE', keys.holders, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #over > 0 then
+    free(lock, over)
+    save(lock)
+  end
+  lock.more = #over == SWEEP
+  sweep(keys)
+  return lock
+end
+local function draw_first(lock, count, alive, keep, least)
+  local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
+  local first = math.max((last or 0) + 1, now_us, least or 0)
+  local record = string.format('%.0f', first + count - 1)
+  local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
+  if done.err then return nil, done end
+  return first
+end
+local function hold(lock, granted)
+  local ends, texts = {}, {}
+  for _, each in ipairs(granted) do
+    local place = each.place
+    ends[#ends + 1] = now + life(each.ttl, place.delay, place.min_hold)
+    ends[#ends + 1] = each.identity
+    texts[#texts + 1] = each.identity
+    texts[#texts + 1] = lease_text({
+      permits = place.permits, fence = each.fence, since = now, ends = now + each.ttl,
+      delay = place.delay, min_hold = place.min_hold, about = place.about,
+    })
+    lock.taken = lock.taken + place.permits
+  end
+  if #granted == 0 then return end
+  redis.call('ZADD', lock.keys.holders, unpack(ends))
+  redis.call('HSET', lock.keys.leases, unpack(texts))
+  lock.changed = true
+end
+local function fitting(lock, most, caller, caller_ttl)
+  local keys, room = lock.keys, lock.capacity - lock.taken
+  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local records = redis.call('HMGET', keys.places, unpack(identities))
+  local batch, alive = {}, 0
+  for at, identity in ipairs(identities) do
+    local place = read_place(records[at])
+    if place and place.permits > room then break end
+    local ttl = identity == caller and caller_ttl or place and place.ttl
+    batch[at] = { identity = identity, place = place, ttl = ttl }
+    if place then
+      room = room - place.permits
+      alive = math.max(alive, life(ttl, place.delay, place.min_hold))
+    end
+  end
+  return batch, alive
+end
+local function tell(batch, caller, deaf)
+  local messages, channels, told = {}, {}, {}
+  for _, each in ipairs(batch) do
+    local channel = each.place and each.place.channel
+    if channel and each.identity ~= caller then
+      local text = string.format('%s %.0f %.0f %.0f', each.identity, each.fence, now_us, each.ttl)
+      if not messages[channel] then
+        messages[channel] = {}
+        channels[#channels + 1] = channel
+      end
+      table.insert(messages[channel], text)
+    end
+  end
+  for _, channel in ipairs(channels) do
+    if not deaf[channel] then
+      deaf[channel] = publish(channel, table.concat(messages[channel], '\\n')) == 0
+    end
+  end
+  for _, each in ipairs(batch) do
+    local heard = each.place and (each.identity == caller or not deaf[each.place.channel])
+    if heard then told[#told + 1] = each end
+  end
+  return told
+end
+local function admit(lock, keep, caller, caller_ttl)
+  local keys, deaf, mine, left = lock.keys, {}, nil, MOST
+  while true do
+    local front, place = read_front(keys)
+    lock.front = front
+    if not front or place and place.permits > lock.capacity - lock.taken then return mine end
+    if left <= 0 then
+      left = left - 1
+      if tell_front(keys) or left <= -MOST then return mine end
+      leave(keys, front)
+    else
+      local batch, alive = fitting(lock, left, caller, caller_ttl)
+      local first = draw_first(lock, #batch, alive, keep)
+      if not first then return mine end
+      local names = {}
+      for at, each in ipairs(batch) do
+        each.fence = first + at - 1
+        names[at] = each.identity
+        if each.identity == caller then mine = each.fence end
+      end
+      hold(lock, tell(batch, caller, deaf))
+      leave(keys, unpack(names))
+      left = left - #batch
+    end
+  end
+end
+local function prolong(lock, identity, lease, ttl, keep, fence)
+  local keys = lock.keys
+  if now + ttl <= lease.ends and fence <= lease.fence then return lease.ends - now end
+  lease.ends = math.max(lease.ends, now + ttl)
+  local until_ms = math.max(lease.ends + lease.delay, lease.since + lease.min_hold)
+  local left = until_ms - now
+  for _, key in ipairs({ keys.lock, keys.holders, keys.leases }) do
+    redis.call('PEXPIRE', key, left, 'GT')
+  end
+  redis.call('PEXPIRE', keys.fence, math.max(keep, left), 'GT')
+  if fence > lease.fence then
+    lease.fence = fence
+    local last = tonumber(string.match(redis.call('GET', keys.fence) or '0', '^%d+'))
+    local record = string.format('%.0f', math.max(last, fence))
+    redis.call('SET', keys.fence, record, 'PX', math.max(keep, left))
+  end
+  redis.call('ZADD', keys.holders, until_ms, identity)
+  redis.call('HSET', keys.leases, identity, lease_text(lease))
+  return lease.ends - now
+end
+local function look_ms(lock)
+  local first = redis.call('ZRANGE', lock.keys.holders, 0, 0, 'WITHSCORES')[2]
+  return first and math.max(0, first - now) + 1 or FAR
+end
+local identity, about, shape = ARGV[1], ARGV[12], ARGV[14]
+local ttl, keep, wait = tonumber(ARGV[2]), tonumber(ARGV[7]), ARGV[9] == '1'
+local record = { shape, ARGV[15], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
+if now > tonumber(ARGV[8]) then return { 'late', now_us } end
+local keys = keys_at(1, 7)
+local lock, other = open(keys, shape)
+if not lock then return other end
+local function set_aside()
+  local name = '~' .. identity
+  while redis.call('HEXISTS', keys.leases, name) == 1 do name = '~' .. name end
+  redis.call('HSET', keys.leases, name, redis.call('HGET', keys.leases, identity))
+  redis.call('ZADD', keys.holders, redis.call('ZSCORE', keys.holders, identity), name)
+  redis.call('HDEL', keys.leases, identity)
+  redis.call('ZREM', keys.holders, identity)
+end
+local function take()
+  local place = read_place(table.concat(record, ' '))
+  if lock.front or place.permits > lock.capacity - lock.taken then return nil end
+  local alive = life(ttl, place.delay, place.min_hold)
+  local fence, failure = draw_first(lock, 1, alive, keep, tonumber(ARGV[13]))
+  if not fence then return nil, failure end
+  hold(lock, { { identity = identity, place = place, fence = fence, ttl = ttl } })
+  return fence
+end
+local function enter()
+  local lease = find(lock, identity)
+  if lease and lease.ends > now then
+    local left = prolong(lock, identity, lease, ttl, keep, 0)
+    admit(lock, keep)
+    return lease.fence, left
+  end
+  if lease then set_aside() end
+  local here = redis.call('ZSCORE', keys.line, identity)
+  if not here then
+    admit(lock, keep)
+    local fence, failure = take()
+    if fence or failure then return fence, failure or ttl end
+    if wait then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
+  end
+  if wait then stay(keys, identity, ARGV[4]) end
+  local fence = here and admit(lock, keep, identity, ttl)
+  if not fence and not wait then
+    leave(keys, identity)
+    admit(lock, keep)
+  end
+  return fence, ttl
+end
+local fence, left = enter()
+if not fence and type(left) == 'table' then return left end
+save(lock)
+if fence then return { 'held', fence, left, now_us } end
+if lock.more and not wait then return { 'again', now_us } end
+local holder = redis.call('ZRANGE', keys.holders, 0, 0)[1] or ''
+local shown = holder ~= '' and find(lock, holder)
+if shown and shown.ends <= now then holder = '~' .. holder end
+local shown_about = shown and shown.about or ''
+if not wait then return { 'absent', now_us, holder, 1, shown_about } end
+local ahead, ticket = rank(keys, identity)
+local look = (ahead or 0) == 0 and look_ms(lock) or FAR
+return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_about }
+`,
+}
+
+/** Takes a mutex that is free, or joins its line. */
+export const acquire: Script = {
+  name: 'acquire',
+  sha1: '1083fa13b11002512bcc6787abc95855224fd6b7',
+  keys: ['lock', 'fence', 'line', 'alive', 'places'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
+  source: `local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now = math.floor(now_us / 1000)
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
+  local last = string.match(redis.call('GET', key) or '', '^%d+')
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -27,22 +368,81 @@ local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV
 local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local function take()
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  local least = tonumber(ARGV[13])
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return failure end
   redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
   return { 'held', fence, ttl, now_us }
 end
 if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
 local LINE_TTL = 60000
-local FOREIGN_LOOK = 250
 local FAR = 60000
-local function keys_at(at)
-  local first = 5 * at - 4
+local SWEEP = 1000
+local function keys_at(at, stride)
+  local first = stride * (at - 1) + 1
   return {
     lock = KEYS[first], fence = KEYS[first + 1], line = KEYS[first + 2],
     alive = KEYS[first + 3], places = KEYS[first + 4],
+    holders = stride > 5 and KEYS[first + 5], leases = stride > 5 and KEYS[first + 6],
   }
 end
+local function read_place(text)
+  local shape, permits, ttl, delay, min_hold, channel, about =
+    string.match(text or '', '^(%S+ %d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  if not shape then return nil end
+  return {
+    shape = shape, permits = tonumber(permits), ttl = tonumber(ttl), delay = tonumber(delay),
+    min_hold = tonumber(min_hold), channel = channel, about = about,
+  }
+end
+local function read_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  return front, front and read_place(redis.call('HGET', keys.places, front))
+end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front, place = read_front(keys)
+  return place and publish(place.channel, front) > 0
+end
+local function leave(keys, ...)
+  redis.call('HDEL', keys.places, ...)
+  redis.call('ZREM', keys.alive, ...)
+  return redis.call('ZREM', keys.line, ...) > 0
+end
+local function join(keys, identity, ticket, record)
+  if redis.call('ZSCORE', keys.line, identity) then return end
+  if ticket == '' then
+    local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
+    ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
+  end
+  redis.call('ZADD', keys.line, ticket, identity)
+  redis.call('HSET', keys.places, identity, record)
+end
+local function stay(keys, identity, wait_ttl)
+  redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, 'GT', now + wait_ttl, identity)
+  redis.call('PEXPIRE', keys.alive, LINE_TTL)
+  redis.call('PEXPIRE', keys.places, LINE_TTL)
+end
+local swept = {}
+local function sweep(keys)
+  if swept[keys.line] then return end
+  swept[keys.line] = true
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  leave(keys, unpack(silent))
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
+end
+local function rank(keys, identity)
+  local ahead = redis.call('ZRANK', keys.line, identity)
+  return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
+end
+local SHAPE = 'mutex 1'
+local FOREIGN_LOOK = 250
 local function read_grant(key)
   local text = redis.call('GET', key) or ''
   local fence, identity, since, over, delay, about =
@@ -72,6 +472,14 @@ local function read_lock(keys)
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
 end
+local function other_shape(keys, value)
+  local shape = value and string.match(value, '^#(%S+ %d+) %d+$')
+  if not shape then
+    local _, place = read_front(keys)
+    shape = place and place.shape
+  end
+  return shape ~= SHAPE and shape or nil
+end
 local function prolong(keys, keep, grant, ttl, delay, min_hold)
   local left = lease_left(keys, grant)
   if left >= ttl then return left end
@@ -87,59 +495,24 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   end
   return ttl
 end
-local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
-  return type(heard) == 'number' and heard or 0
-end
-local function tell_front(keys)
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  local record = front and redis.call('HGET', keys.places, front)
-  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
-  if channel then publish(channel, front) end
-end
-local function leave(keys, identity)
-  redis.call('HDEL', keys.places, identity)
-  redis.call('ZREM', keys.alive, identity)
-  return redis.call('ZREM', keys.line, identity) == 1
-end
-local function stay(keys, identity, wait_ttl)
-  redis.call('PEXPIRE', keys.line, LINE_TTL)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
-  redis.call('PEXPIRE', keys.alive, LINE_TTL)
-  redis.call('PEXPIRE', keys.places, LINE_TTL)
-end
-local swept = {}
-local function sweep(keys)
-  if swept[keys.line] then return end
-  swept[keys.line] = true
-  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
-  if #silent == 0 then return end
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  for _, identity in ipairs(silent) do leave(keys, identity) end
-  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
-end
 local function advance(keys, keep, caller, caller_ttl)
   sweep(keys)
   local deaf = {}
   while true do
-    local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-    if not front then return nil end
-    local record = redis.call('HGET', keys.places, front) or ''
-    local ttl, delay, min_hold, channel, about =
-      string.match(record, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+    local front, place = read_front(keys)
+    if not front or place and place.shape ~= SHAPE then return nil end
     local is_caller = front == caller
-    if channel and (is_caller or not deaf[channel]) then
-      ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
-      if is_caller then ttl = caller_ttl end
-      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+    if place and (is_caller or not deaf[place.channel]) then
+      local ttl = is_caller and caller_ttl or place.ttl
+      local fence = draw(keys.fence, front, ttl, place.delay, place.min_hold, place.about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or publish(channel, message) > 0 then
-        redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
+      if is_caller or publish(place.channel, message) > 0 then
+        redis.call('SET', keys.lock, front, 'PX', life(ttl, place.delay, place.min_hold))
         leave(keys, front)
         return is_caller and fence or nil
       end
-      deaf[channel] = true
+      deaf[place.channel] = true
     end
     leave(keys, front)
   end
@@ -149,7 +522,7 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local keys = keys_at(1)
+local keys = keys_at(1, 5)
 local holder, grant = read_lock(keys)
 if type(holder) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
 if holder == identity then
@@ -160,18 +533,12 @@ if holder == identity then
   end
   return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold), now_us }
 end
+local other = not grant and other_shape(keys, holder)
+if other then return { 'shape', other } end
 if wait then
   sweep(keys)
-  if not redis.call('ZSCORE', keys.line, identity) then
-    local ticket = ARGV[10]
-    if ticket == '' then
-      local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
-      ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
-    end
-    redis.call('ZADD', keys.line, ticket, identity)
-    local record = string.format('%s %s %s %s ', ARGV[3], ARGV[5], ARGV[6], ARGV[11])
-    redis.call('HSET', keys.places, identity, record .. about)
-  end
+  local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
+  join(keys, identity, ARGV[10], table.concat(record, ' '))
   stay(keys, identity, ARGV[4])
 else
   leave(keys, identity)
@@ -185,18 +552,17 @@ end
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
 if not wait then return { 'absent', now_us, holder or '', ours, shown } end
-local ahead = redis.call('ZRANK', keys.line, identity) or 0
-local look = ahead == 0 and look_ms(keys, grant) or FAR
-local ticket = string.format('%.0f', redis.call('ZSCORE', keys.line, identity) or 0)
-return { 'waiting', ahead, look, now_us, ticket, holder or '', ours, shown }
+local ahead, ticket = rank(keys, identity)
+local look = (ahead or 0) == 0 and look_ms(keys, grant) or FAR
+return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours, shown }
 `,
 }
 
-/** Tells what a mutex looks like, and changes nothing. */
+/** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: 'ff1bbf6cc270ba39fdcc9b996efeb63fa6227e26',
-  keys: ['lock', 'fence', 'line', 'alive', 'places'],
+  sha1: '1d33ebf53bcfeb9e6897eecdd344073af9bf313a',
+  keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
@@ -204,9 +570,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -214,15 +580,73 @@ local function draw(key, identity, ttl, delay, min_hold, about, keep)
   return fence
 end
 local LINE_TTL = 60000
-local FOREIGN_LOOK = 250
 local FAR = 60000
-local function keys_at(at)
-  local first = 5 * at - 4
+local SWEEP = 1000
+local function keys_at(at, stride)
+  local first = stride * (at - 1) + 1
   return {
     lock = KEYS[first], fence = KEYS[first + 1], line = KEYS[first + 2],
     alive = KEYS[first + 3], places = KEYS[first + 4],
+    holders = stride > 5 and KEYS[first + 5], leases = stride > 5 and KEYS[first + 6],
   }
 end
+local function read_place(text)
+  local shape, permits, ttl, delay, min_hold, channel, about =
+    string.match(text or '', '^(%S+ %d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  if not shape then return nil end
+  return {
+    shape = shape, permits = tonumber(permits), ttl = tonumber(ttl), delay = tonumber(delay),
+    min_hold = tonumber(min_hold), channel = channel, about = about,
+  }
+end
+local function read_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  return front, front and read_place(redis.call('HGET', keys.places, front))
+end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front, place = read_front(keys)
+  return place and publish(place.channel, front) > 0
+end
+local function leave(keys, ...)
+  redis.call('HDEL', keys.places, ...)
+  redis.call('ZREM', keys.alive, ...)
+  return redis.call('ZREM', keys.line, ...) > 0
+end
+local function join(keys, identity, ticket, record)
+  if redis.call('ZSCORE', keys.line, identity) then return end
+  if ticket == '' then
+    local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
+    ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
+  end
+  redis.call('ZADD', keys.line, ticket, identity)
+  redis.call('HSET', keys.places, identity, record)
+end
+local function stay(keys, identity, wait_ttl)
+  redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, 'GT', now + wait_ttl, identity)
+  redis.call('PEXPIRE', keys.alive, LINE_TTL)
+  redis.call('PEXPIRE', keys.places, LINE_TTL)
+end
+local swept = {}
+local function sweep(keys)
+  if swept[keys.line] then return end
+  swept[keys.line] = true
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  leave(keys, unpack(silent))
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
+end
+local function rank(keys, identity)
+  local ahead = redis.call('ZRANK', keys.line, identity)
+  return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
+end
+local SHAPE = 'mutex 1'
+local FOREIGN_LOOK = 250
 local function read_grant(key)
   local text = redis.call('GET', key) or ''
   local fence, identity, since, over, delay, about =
@@ -252,6 +676,14 @@ local function read_lock(keys)
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
 end
+local function other_shape(keys, value)
+  local shape = value and string.match(value, '^#(%S+ %d+) %d+$')
+  if not shape then
+    local _, place = read_front(keys)
+    shape = place and place.shape
+  end
+  return shape ~= SHAPE and shape or nil
+end
 local function prolong(keys, keep, grant, ttl, delay, min_hold)
   local left = lease_left(keys, grant)
   if left >= ttl then return left end
@@ -267,59 +699,24 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   end
   return ttl
 end
-local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
-  return type(heard) == 'number' and heard or 0
-end
-local function tell_front(keys)
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  local record = front and redis.call('HGET', keys.places, front)
-  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
-  if channel then publish(channel, front) end
-end
-local function leave(keys, identity)
-  redis.call('HDEL', keys.places, identity)
-  redis.call('ZREM', keys.alive, identity)
-  return redis.call('ZREM', keys.line, identity) == 1
-end
-local function stay(keys, identity, wait_ttl)
-  redis.call('PEXPIRE', keys.line, LINE_TTL)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
-  redis.call('PEXPIRE', keys.alive, LINE_TTL)
-  redis.call('PEXPIRE', keys.places, LINE_TTL)
-end
-local swept = {}
-local function sweep(keys)
-  if swept[keys.line] then return end
-  swept[keys.line] = true
-  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
-  if #silent == 0 then return end
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  for _, identity in ipairs(silent) do leave(keys, identity) end
-  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
-end
 local function advance(keys, keep, caller, caller_ttl)
   sweep(keys)
   local deaf = {}
   while true do
-    local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-    if not front then return nil end
-    local record = redis.call('HGET', keys.places, front) or ''
-    local ttl, delay, min_hold, channel, about =
-      string.match(record, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+    local front, place = read_front(keys)
+    if not front or place and place.shape ~= SHAPE then return nil end
     local is_caller = front == caller
-    if channel and (is_caller or not deaf[channel]) then
-      ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
-      if is_caller then ttl = caller_ttl end
-      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+    if place and (is_caller or not deaf[place.channel]) then
+      local ttl = is_caller and caller_ttl or place.ttl
+      local fence = draw(keys.fence, front, ttl, place.delay, place.min_hold, place.about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or publish(channel, message) > 0 then
-        redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
+      if is_caller or publish(place.channel, message) > 0 then
+        redis.call('SET', keys.lock, front, 'PX', life(ttl, place.delay, place.min_hold))
         leave(keys, front)
         return is_caller and fence or nil
       end
-      deaf[channel] = true
+      deaf[place.channel] = true
     end
     leave(keys, front)
   end
@@ -329,51 +726,590 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local keys = keys_at(1)
+local MOST, BATCH = 500, 100
+local function read_lease(text)
+  local permits, fence, since, ends, delay, min_hold, about =
+    string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
+  if not permits then return nil end
+  return {
+    permits = tonumber(permits), fence = tonumber(fence), since = tonumber(since),
+    ends = tonumber(ends), delay = tonumber(delay), min_hold = tonumber(min_hold), about = about,
+  }
+end
+local function lease_text(lease)
+  return string.format('%.0f %.0f %.0f %.0f %.0f %.0f ', lease.permits, lease.fence, lease.since,
+    lease.ends, lease.delay, lease.min_hold) .. lease.about
+end
+local function find(lock, identity)
+  return read_lease(redis.call('HGET', lock.keys.leases, identity))
+end
+local function free(lock, identities)
+  for _, text in ipairs(redis.call('HMGET', lock.keys.leases, unpack(identities))) do
+    local lease = read_lease(text)
+    lock.taken = lock.taken - (lease and lease.permits or 0)
+  end
+  redis.call('ZREM', lock.keys.holders, unpack(identities))
+  redis.call('HDEL', lock.keys.leases, unpack(identities))
+  lock.changed = true
+end
+local function save(lock)
+  if not lock.changed then return end
+  local keys = lock.keys
+  local last = redis.call('ZRANGE', keys.holders, -1, -1, 'WITHSCORES')[2]
+  if not last then
+    redis.call('DEL', keys.lock, keys.holders, keys.leases)
+    return
+  end
+  local left = math.max(1, last - now)
+  local value = string.format('#%s %.0f', lock.shape, lock.taken)
+  redis.call('SET', keys.lock, value, 'PX', left)
+  redis.call('PEXPIRE', keys.holders, left)
+  redis.call('PEXPIRE', keys.leases, left)
+end
+local function open(keys, shape)
+  local value = redis.pcall('GET', keys.lock)
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return nil, { 'occupied', redis.call('TYPE', keys.lock).ok }
+  end
+  local found, taken = string.match(value or '', '^#(%S+ %d+) (%d+)$')
+  if value and not found then
+    local identity = string.match(redis.call('GET', keys.fence) or '', '^%d+ (%S+) ')
+    local ours = identity and (value == identity or value == '~' .. identity)
+    return nil, ours and { 'shape', 'mutex 1' } or { 'occupied', 'string' }
+  end
+  if redis.call('EXISTS', keys.holders, keys.leases) ~= (found and 2 or 0) then
+    redis.call('DEL', keys.lock, keys.holders, keys.leases)
+    found, taken = nil, nil
+  end
+  if not found then
+    local _, place = read_front(keys)
+    found = place and place.shape
+  end
+  if found and found ~= shape then return nil, { 'shape', found } end
+  local lock = {
+    keys = keys, shape = shape, capacity = tonumber(string.match(shape, '%d+$')),
+    taken = tonumber(taken) or 0,
+  }
+  local over = redis.call('ZRANGEBYSCORE', keys.holders, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #over > 0 then
+    free(lock, over)
+    save(lock)
+  end
+  lock.more = #over == SWEEP
+  sweep(keys)
+  return lock
+end
+local function draw_first(lock, count, alive, keep, least)
+  local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
+  local first = math.max((last or 0) + 1, now_us, least or 0)
+  local record = string.format('%.0f', first + count - 1)
+  local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
+  if done.err then return nil, done end
+  return first
+end
+local function hold(lock, granted)
+  local ends, texts = {}, {}
+  for _, each in ipairs(granted) do
+    local place = each.place
+    ends[#ends + 1] = now + life(each.ttl, place.delay, place.min_hold)
+    ends[#ends + 1] = each.identity
+    texts[#texts + 1] = each.identity
+    texts[#texts + 1] = lease_text({
+      permits = place.permits, fence = each.fence, since = now, ends = now + each.ttl,
+      delay = place.delay, min_hold = place.min_hold, about = place.about,
+    })
+    lock.taken = lock.taken + place.permits
+  end
+  if #granted == 0 then return end
+  redis.call('ZADD', lock.keys.holders, unpack(ends))
+  redis.call('HSET', lock.keys.leases, unpack(texts))
+  lock.changed = true
+end
+local function fitting(lock, most, caller, caller_ttl)
+  local keys, room = lock.keys, lock.capacity - lock.taken
+  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local records = redis.call('HMGET', keys.places, unpack(identities))
+  local batch, alive = {}, 0
+  for at, identity in ipairs(identities) do
+    local place = read_place(records[at])
+    if place and place.permits > room then break end
+    local ttl = identity == caller and caller_ttl or place and place.ttl
+    batch[at] = { identity = identity, place = place, ttl = ttl }
+    if place then
+      room = room - place.permits
+      alive = math.max(alive, life(ttl, place.delay, place.min_hold))
+    end
+  end
+  return batch, alive
+end
+local function tell(batch, caller, deaf)
+  local messages, channels, told = {}, {}, {}
+  for _, each in ipairs(batch) do
+    local channel = each.place and each.place.channel
+    if channel and each.identity ~= caller then
+      local text = string.format('%s %.0f %.0f %.0f', each.identity, each.fence, now_us, each.ttl)
+      if not messages[channel] then
+        messages[channel] = {}
+        channels[#channels + 1] = channel
+      end
+      table.insert(messages[channel], text)
+    end
+  end
+  for _, channel in ipairs(channels) do
+    if not deaf[channel] then
+      deaf[channel] = publish(channel, table.concat(messages[channel], '\\n')) == 0
+    end
+  end
+  for _, each in ipairs(batch) do
+    local heard = each.place and (each.identity == caller or not deaf[each.place.channel])
+    if heard then told[#told + 1] = each end
+  end
+  return told
+end
+local function admit(lock, keep, caller, caller_ttl)
+  local keys, deaf, mine, left = lock.keys, {}, nil, MOST
+  while true do
+    local front, place = read_front(keys)
+    lock.front = front
+    if not front or place and place.permits > lock.capacity - lock.taken then return mine end
+    if left <= 0 then
+      left = left - 1
+      if tell_front(keys) or left <= -MOST then return mine end
+      leave(keys, front)
+    else
+      local batch, alive = fitting(lock, left, caller, caller_ttl)
+      local first = draw_first(lock, #batch, alive, keep)
+      if not first then return mine end
+      local names = {}
+      for at, each in ipairs(batch) do
+        each.fence = first + at - 1
+        names[at] = each.identity
+        if each.identity == caller then mine = each.fence end
+      end
+      hold(lock, tell(batch, caller, deaf))
+      leave(keys, unpack(names))
+      left = left - #batch
+    end
+  end
+end
+local function prolong(lock, identity, lease, ttl, keep, fence)
+  local keys = lock.keys
+  if now + ttl <= lease.ends and fence <= lease.fence then return lease.ends - now end
+  lease.ends = math.max(lease.ends, now + ttl)
+  local until_ms = math.max(lease.ends + lease.delay, lease.since + lease.min_hold)
+  local left = until_ms - now
+  for _, key in ipairs({ keys.lock, keys.holders, keys.leases }) do
+    redis.call('PEXPIRE', key, left, 'GT')
+  end
+  redis.call('PEXPIRE', keys.fence, math.max(keep, left), 'GT')
+  if fence > lease.fence then
+    lease.fence = fence
+    local last = tonumber(string.match(redis.call('GET', keys.fence) or '0', '^%d+'))
+    local record = string.format('%.0f', math.max(last, fence))
+    redis.call('SET', keys.fence, record, 'PX', math.max(keep, left))
+  end
+  redis.call('ZADD', keys.holders, until_ms, identity)
+  redis.call('HSET', keys.leases, identity, lease_text(lease))
+  return lease.ends - now
+end
+local function look_ms(lock)
+  local first = redis.call('ZRANGE', lock.keys.holders, 0, 0, 'WITHSCORES')[2]
+  return first and math.max(0, first - now) + 1 or FAR
+end
+local keys, most = keys_at(1, 7), tonumber(ARGV[1])
 local value = redis.pcall('GET', keys.lock)
 if type(value) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
-local waiting = redis.call('ZCOUNT', keys.alive, '(' .. now, '+inf')
-if not value and waiting == 0 then return { 'free' } end
-local grant = read_grant(keys.fence)
-local answer = { 'taken', 0, '', 0, 0, 0, 0, '', waiting }
-if value then
+local function mutex_holder()
+  local grant = read_grant(keys.fence)
   local own = grant.fence > 0 and grant.identity
   local kept = own and value == '~' .. own
   local left = redis.call('PTTL', keys.lock)
+  if value ~= own and not kept then return { value, 0, 1, left, 0, 0, '' } end
   if value == own then
     local lease = lease_left(keys, grant)
     kept, left = lease <= 0, lease > 0 and lease or left
   end
-  if kept or value == own then
-    local holder, held = kept and '' or value, now - grant.since
-    answer = { 'taken', 1, holder, 1, left, grant.fence, held, grant.about, waiting }
+  return { kept and '' or value, 1, 1, left, grant.fence, now - grant.since, grant.about }
+end
+local function holders_of_permits()
+  local held = {}
+  local shown = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT',
+    0, most)
+  for at = 1, #shown, 2 do
+    local lease = read_lease(redis.call('HGET', keys.leases, shown[at]))
+    if lease then
+      local over = lease.ends <= now
+      held[#held + 1] = {
+        over and '' or shown[at], 1, lease.permits, (over and shown[at + 1] or lease.ends) - now,
+        lease.fence, now - lease.since, lease.about,
+      }
+    end
+  end
+  return held
+end
+local shape, held = string.match(value or '', '^#(%S+ %d+) %d+$'), {}
+if shape then
+  held = holders_of_permits()
+elseif value then
+  held = { mutex_holder() }
+end
+local waiting = redis.call('ZCOUNT', keys.alive, '(' .. now, '+inf')
+if #held == 0 and waiting == 0 then return { 'free' } end
+local line = {}
+for _, identity in ipairs(redis.call('ZRANGE', keys.line, 0, most - 1)) do
+  local place = read_place(redis.call('HGET', keys.places, identity))
+  if place and tonumber(redis.call('ZSCORE', keys.alive, identity) or 0) > now then
+    shape = shape or not value and place.shape
+    line[#line + 1] = { identity, place.permits, place.about }
+  end
+end
+return { 'taken', shape or 'mutex 1', waiting, held, line }
+`,
+}
+
+/** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
+export const releasePermits: Script = {
+  name: 'release-permits',
+  sha1: '91efdac40baa981bb5ee5f852b973fb709beb9ef',
+  keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
+  args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
+  source: `local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now = math.floor(now_us / 1000)
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
+  local last = string.match(redis.call('GET', key) or '', '^%d+')
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
+  local over = min_hold > 0 and now + ttl or 0
+  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
+  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
+  if done.err then return nil, done end
+  return fence
+end
+local LINE_TTL = 60000
+local FAR = 60000
+local SWEEP = 1000
+local function keys_at(at, stride)
+  local first = stride * (at - 1) + 1
+  return {
+    lock = KEYS[first], fence = KEYS[first + 1], line = KEYS[first + 2],
+    alive = KEYS[first + 3], places = KEYS[first + 4],
+    holders = stride > 5 and KEYS[first + 5], leases = stride > 5 and KEYS[first + 6],
+  }
+end
+local function read_place(text)
+  local shape, permits, ttl, delay, min_hold, channel, about =
+    string.match(text or '', '^(%S+ %d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  if not shape then return nil end
+  return {
+    shape = shape, permits = tonumber(permits), ttl = tonumber(ttl), delay = tonumber(delay),
+    min_hold = tonumber(min_hold), channel = channel, about = about,
+  }
+end
+local function read_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  return front, front and read_place(redis.call('HGET', keys.places, front))
+end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front, place = read_front(keys)
+  return place and publish(place.channel, front) > 0
+end
+local function leave(keys, ...)
+  redis.call('HDEL', keys.places, ...)
+  redis.call('ZREM', keys.alive, ...)
+  return redis.call('ZREM', keys.line, ...) > 0
+end
+local function join(keys, identity, ticket, record)
+  if redis.call('ZSCORE', keys.line, identity) then return end
+  if ticket == '' then
+    local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
+    ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
+  end
+  redis.call('ZADD', keys.line, ticket, identity)
+  redis.call('HSET', keys.places, identity, record)
+end
+local function stay(keys, identity, wait_ttl)
+  redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, 'GT', now + wait_ttl, identity)
+  redis.call('PEXPIRE', keys.alive, LINE_TTL)
+  redis.call('PEXPIRE', keys.places, LINE_TTL)
+end
+local swept = {}
+local function sweep(keys)
+  if swept[keys.line] then return end
+  swept[keys.line] = true
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  leave(keys, unpack(silent))
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
+end
+local function rank(keys, identity)
+  local ahead = redis.call('ZRANK', keys.line, identity)
+  return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
+end
+local MOST, BATCH = 500, 100
+local function read_lease(text)
+  local permits, fence, since, ends, delay, min_hold, about =
+    string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
+  if not permits then return nil end
+  return {
+    permits = tonumber(permits), fence = tonumber(fence), since = tonumber(since),
+    ends = tonumber(ends), delay = tonumber(delay), min_hold = tonumber(min_hold), about = about,
+  }
+end
+local function lease_text(lease)
+  return string.format('%.0f %.0f %.0f %.0f %.0f %.0f ', lease.permits, lease.fence, lease.since,
+    lease.ends, lease.delay, lease.min_hold) .. lease.about
+end
+local function find(lock, identity)
+  return read_lease(redis.call('HGET', lock.keys.leases, identity))
+end
+local function free(lock, identities)
+  for _, text in ipairs(redis.call('HMGET', lock.keys.leases, unpack(identities))) do
+    local lease = read_lease(text)
+    lock.taken = lock.taken - (lease and lease.permits or 0)
+  end
+  redis.call('ZREM', lock.keys.holders, unpack(identities))
+  redis.call('HDEL', lock.keys.leases, unpack(identities))
+  lock.changed = true
+end
+local function save(lock)
+  if not lock.changed then return end
+  local keys = lock.keys
+  local last = redis.call('ZRANGE', keys.holders, -1, -1, 'WITHSCORES')[2]
+  if not last then
+    redis.call('DEL', keys.lock, keys.holders, keys.leases)
+    return
+  end
+  local left = math.max(1, last - now)
+  local value = string.format('#%s %.0f', lock.shape, lock.taken)
+  redis.call('SET', keys.lock, value, 'PX', left)
+  redis.call('PEXPIRE', keys.holders, left)
+  redis.call('PEXPIRE', keys.leases, left)
+end
+local function open(keys, shape)
+  local value = redis.pcall('GET', keys.lock)
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return nil, { 'occupied', redis.call('TYPE', keys.lock).ok }
+  end
+  local found, taken = string.match(value or '', '^#(%S+ %d+) (%d+)$')
+  if value and not found then
+    local identity = string.match(redis.call('GET', keys.fence) or '', '^%d+ (%S+) ')
+    local ours = identity and (value == identity or value == '~' .. identity)
+    return nil, ours and { 'shape', 'mutex 1' } or { 'occupied', 'string' }
+  end
+  if redis.call('EXISTS', keys.holders, keys.leases) ~= (found and 2 or 0) then
+    redis.call('DEL', keys.lock, keys.holders, keys.leases)
+    found, taken = nil, nil
+  end
+  if not found then
+    local _, place = read_front(keys)
+    found = place and place.shape
+  end
+  if found and found ~= shape then return nil, { 'shape', found } end
+  local lock = {
+    keys = keys, shape = shape, capacity = tonumber(string.match(shape, '%d+$')),
+    taken = tonumber(taken) or 0,
+  }
+  local over = redis.call('ZRANGEBYSCORE', keys.holders, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #over > 0 then
+    free(lock, over)
+    save(lock)
+  end
+  lock.more = #over == SWEEP
+  sweep(keys)
+  return lock
+end
+local function draw_first(lock, count, alive, keep, least)
+  local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
+  local first = math.max((last or 0) + 1, now_us, least or 0)
+  local record = string.format('%.0f', first + count - 1)
+  local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
+  if done.err then return nil, done end
+  return first
+end
+local function hold(lock, granted)
+  local ends, texts = {}, {}
+  for _, each in ipairs(granted) do
+    local place = each.place
+    ends[#ends + 1] = now + life(each.ttl, place.delay, place.min_hold)
+    ends[#ends + 1] = each.identity
+    texts[#texts + 1] = each.identity
+    texts[#texts + 1] = lease_text({
+      permits = place.permits, fence = each.fence, since = now, ends = now + each.ttl,
+      delay = place.delay, min_hold = place.min_hold, about = place.about,
+    })
+    lock.taken = lock.taken + place.permits
+  end
+  if #granted == 0 then return end
+  redis.call('ZADD', lock.keys.holders, unpack(ends))
+  redis.call('HSET', lock.keys.leases, unpack(texts))
+  lock.changed = true
+end
+local function fitting(lock, most, caller, caller_ttl)
+  local keys, room = lock.keys, lock.capacity - lock.taken
+  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local records = redis.call('HMGET', keys.places, unpack(identities))
+  local batch, alive = {}, 0
+  for at, identity in ipairs(identities) do
+    local place = read_place(records[at])
+    if place and place.permits > room then break end
+    local ttl = identity == caller and caller_ttl or place and place.ttl
+    batch[at] = { identity = identity, place = place, ttl = ttl }
+    if place then
+      room = room - place.permits
+      alive = math.max(alive, life(ttl, place.delay, place.min_hold))
+    end
+  end
+  return batch, alive
+end
+local function tell(batch, caller, deaf)
+  local messages, channels, told = {}, {}, {}
+  for _, each in ipairs(batch) do
+    local channel = each.place and each.place.channel
+    if channel and each.identity ~= caller then
+      local text = string.format('%s %.0f %.0f %.0f', each.identity, each.fence, now_us, each.ttl)
+      if not messages[channel] then
+        messages[channel] = {}
+        channels[#channels + 1] = channel
+      end
+      table.insert(messages[channel], text)
+    end
+  end
+  for _, channel in ipairs(channels) do
+    if not deaf[channel] then
+      deaf[channel] = publish(channel, table.concat(messages[channel], '\\n')) == 0
+    end
+  end
+  for _, each in ipairs(batch) do
+    local heard = each.place and (each.identity == caller or not deaf[each.place.channel])
+    if heard then told[#told + 1] = each end
+  end
+  return told
+end
+local function admit(lock, keep, caller, caller_ttl)
+  local keys, deaf, mine, left = lock.keys, {}, nil, MOST
+  while true do
+    local front, place = read_front(keys)
+    lock.front = front
+    if not front or place and place.permits > lock.capacity - lock.taken then return mine end
+    if left <= 0 then
+      left = left - 1
+      if tell_front(keys) or left <= -MOST then return mine end
+      leave(keys, front)
+    else
+      local batch, alive = fitting(lock, left, caller, caller_ttl)
+      local first = draw_first(lock, #batch, alive, keep)
+      if not first then return mine end
+      local names = {}
+      for at, each in ipairs(batch) do
+        each.fence = first + at - 1
+        names[at] = each.identity
+        if each.identity == caller then mine = each.fence end
+      end
+      hold(lock, tell(batch, caller, deaf))
+      leave(keys, unpack(names))
+      left = left - #batch
+    end
+  end
+end
+local function prolong(lock, identity, lease, ttl, keep, fence)
+  local keys = lock.keys
+  if now + ttl <= lease.ends and fence <= lease.fence then return lease.ends - now end
+  lease.ends = math.max(lease.ends, now + ttl)
+  local until_ms = math.max(lease.ends + lease.delay, lease.since + lease.min_hold)
+  local left = until_ms - now
+  for _, key in ipairs({ keys.lock, keys.holders, keys.leases }) do
+    redis.call('PEXPIRE', key, left, 'GT')
+  end
+  redis.call('PEXPIRE', keys.fence, math.max(keep, left), 'GT')
+  if fence > lease.fence then
+    lease.fence = fence
+    local last = tonumber(string.match(redis.call('GET', keys.fence) or '0', '^%d+'))
+    local record = string.format('%.0f', math.max(last, fence))
+    redis.call('SET', keys.fence, record, 'PX', math.max(keep, left))
+  end
+  redis.call('ZADD', keys.holders, until_ms, identity)
+  redis.call('HSET', keys.leases, identity, lease_text(lease))
+  return lease.ends - now
+end
+local function look_ms(lock)
+  local first = redis.call('ZRANGE', lock.keys.holders, 0, 0, 'WITHSCORES')[2]
+  return first and math.max(0, first - now) + 1 or FAR
+end
+local identity, min_hold, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local force = ARGV[4] == '1'
+local keys = keys_at(1, 7)
+local function clear_after(lock)
+  local name, cleared = find(lock, identity) and identity or '~' .. identity, false
+  while redis.call('HEXISTS', keys.leases, name) == 1 do
+    free(lock, { name })
+    name, cleared = '~' .. name, true
+  end
+  return cleared
+end
+local function clear_all(lock)
+  local cleared = false
+  for _, name in ipairs(redis.call('ZRANGE', keys.holders, 0, -1)) do
+    if find(lock, name).ends <= now or string.sub(name, 1, 1) == '~' then
+      free(lock, { name })
+      cleared = true
+    end
+  end
+  return cleared
+end
+sweep(keys)
+local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+local found = leave(keys, identity)
+local lock = open(keys, ARGV[5])
+if not lock then return { found and 1 or 0, now_us } end
+local lease, kept = find(lock, identity), false
+if lease and lease.ends > now then
+  found = true
+  local rest = force and 0 or lease.since + min_hold - now
+  kept = rest > 0
+  if kept then
+    lease.ends = 0
+    redis.call('ZADD', keys.holders, now + rest, identity)
+    redis.call('HSET', keys.leases, identity, lease_text(lease))
+    lock.changed = true
   else
-    answer = { 'taken', 1, value, 0, left, 0, 0, '', waiting }
+    free(lock, { identity })
   end
 end
-for _, identity in ipairs(redis.call('ZRANGE', keys.line, 0, tonumber(ARGV[1]) - 1)) do
-  if tonumber(redis.call('ZSCORE', keys.alive, identity) or 0) > now then
-    local record = redis.call('HGET', keys.places, identity) or ''
-    answer[#answer + 1] = identity
-    answer[#answer + 1] = string.match(record, '^%d+ %d+ %d+ %S+ (.*)$') or ''
-  end
+if force then
+  local cleared = identity == '' and clear_all(lock) or identity ~= '' and clear_after(lock)
+  found = found or cleared
 end
-return answer
+admit(lock, keep)
+save(lock)
+if lock.front and (front == identity or kept) then tell_front(keys) end
+return { found and 1 or 0, now_us }
 `,
 }
 
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '858015c89a237149791c35a0fe897708f8199bb9',
+  sha1: '773d15caa1706e9ee90e9d89876fa9a2f534a160',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
-  args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms'],
+  args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local identity, min_hold, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local holder = redis.pcall('GET', KEYS[1])
-local plain = min_hold == 0 and ARGV[4] == '0'
+local force = ARGV[5] == '1'
+local plain = force or min_hold == 0 and ARGV[4] == '0'
 if holder == identity and plain and redis.call('EXISTS', KEYS[3]) == 0 then
   redis.call('DEL', KEYS[1])
   return { 1, now_us }
@@ -381,9 +1317,9 @@ end
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -391,15 +1327,73 @@ local function draw(key, identity, ttl, delay, min_hold, about, keep)
   return fence
 end
 local LINE_TTL = 60000
-local FOREIGN_LOOK = 250
 local FAR = 60000
-local function keys_at(at)
-  local first = 5 * at - 4
+local SWEEP = 1000
+local function keys_at(at, stride)
+  local first = stride * (at - 1) + 1
   return {
     lock = KEYS[first], fence = KEYS[first + 1], line = KEYS[first + 2],
     alive = KEYS[first + 3], places = KEYS[first + 4],
+    holders = stride > 5 and KEYS[first + 5], leases = stride > 5 and KEYS[first + 6],
   }
 end
+local function read_place(text)
+  local shape, permits, ttl, delay, min_hold, channel, about =
+    string.match(text or '', '^(%S+ %d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  if not shape then return nil end
+  return {
+    shape = shape, permits = tonumber(permits), ttl = tonumber(ttl), delay = tonumber(delay),
+    min_hold = tonumber(min_hold), channel = channel, about = about,
+  }
+end
+local function read_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  return front, front and read_place(redis.call('HGET', keys.places, front))
+end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front, place = read_front(keys)
+  return place and publish(place.channel, front) > 0
+end
+local function leave(keys, ...)
+  redis.call('HDEL', keys.places, ...)
+  redis.call('ZREM', keys.alive, ...)
+  return redis.call('ZREM', keys.line, ...) > 0
+end
+local function join(keys, identity, ticket, record)
+  if redis.call('ZSCORE', keys.line, identity) then return end
+  if ticket == '' then
+    local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
+    ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
+  end
+  redis.call('ZADD', keys.line, ticket, identity)
+  redis.call('HSET', keys.places, identity, record)
+end
+local function stay(keys, identity, wait_ttl)
+  redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, 'GT', now + wait_ttl, identity)
+  redis.call('PEXPIRE', keys.alive, LINE_TTL)
+  redis.call('PEXPIRE', keys.places, LINE_TTL)
+end
+local swept = {}
+local function sweep(keys)
+  if swept[keys.line] then return end
+  swept[keys.line] = true
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  leave(keys, unpack(silent))
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
+end
+local function rank(keys, identity)
+  local ahead = redis.call('ZRANK', keys.line, identity)
+  return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
+end
+local SHAPE = 'mutex 1'
+local FOREIGN_LOOK = 250
 local function read_grant(key)
   local text = redis.call('GET', key) or ''
   local fence, identity, since, over, delay, about =
@@ -429,6 +1423,14 @@ local function read_lock(keys)
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
 end
+local function other_shape(keys, value)
+  local shape = value and string.match(value, '^#(%S+ %d+) %d+$')
+  if not shape then
+    local _, place = read_front(keys)
+    shape = place and place.shape
+  end
+  return shape ~= SHAPE and shape or nil
+end
 local function prolong(keys, keep, grant, ttl, delay, min_hold)
   local left = lease_left(keys, grant)
   if left >= ttl then return left end
@@ -444,59 +1446,24 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   end
   return ttl
 end
-local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
-  return type(heard) == 'number' and heard or 0
-end
-local function tell_front(keys)
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  local record = front and redis.call('HGET', keys.places, front)
-  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
-  if channel then publish(channel, front) end
-end
-local function leave(keys, identity)
-  redis.call('HDEL', keys.places, identity)
-  redis.call('ZREM', keys.alive, identity)
-  return redis.call('ZREM', keys.line, identity) == 1
-end
-local function stay(keys, identity, wait_ttl)
-  redis.call('PEXPIRE', keys.line, LINE_TTL)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
-  redis.call('PEXPIRE', keys.alive, LINE_TTL)
-  redis.call('PEXPIRE', keys.places, LINE_TTL)
-end
-local swept = {}
-local function sweep(keys)
-  if swept[keys.line] then return end
-  swept[keys.line] = true
-  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
-  if #silent == 0 then return end
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  for _, identity in ipairs(silent) do leave(keys, identity) end
-  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
-end
 local function advance(keys, keep, caller, caller_ttl)
   sweep(keys)
   local deaf = {}
   while true do
-    local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-    if not front then return nil end
-    local record = redis.call('HGET', keys.places, front) or ''
-    local ttl, delay, min_hold, channel, about =
-      string.match(record, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+    local front, place = read_front(keys)
+    if not front or place and place.shape ~= SHAPE then return nil end
     local is_caller = front == caller
-    if channel and (is_caller or not deaf[channel]) then
-      ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
-      if is_caller then ttl = caller_ttl end
-      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+    if place and (is_caller or not deaf[place.channel]) then
+      local ttl = is_caller and caller_ttl or place.ttl
+      local fence = draw(keys.fence, front, ttl, place.delay, place.min_hold, place.about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or publish(channel, message) > 0 then
-        redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
+      if is_caller or publish(place.channel, message) > 0 then
+        redis.call('SET', keys.lock, front, 'PX', life(ttl, place.delay, place.min_hold))
         leave(keys, front)
         return is_caller and fence or nil
       end
-      deaf[channel] = true
+      deaf[place.channel] = true
     end
     leave(keys, front)
   end
@@ -506,23 +1473,30 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local keys = keys_at(1)
+local keys = keys_at(1, 5)
 local function keep_for(rest)
   redis.call('PEXPIRE', keys.lock, rest)
   redis.pcall('SET', keys.lock, '~' .. identity, 'PX', rest)
   tell_front(keys)
   return { 1, now_us }
 end
-if holder == identity then
-  if not plain then
-    local value, grant = read_lock(keys)
-    if value ~= identity then return { 0, now_us } end
-    local rest = grant and grant.since + min_hold - now or 0
-    if rest > 0 then return keep_for(rest) end
-  end
+local function hand_over()
   redis.call('DEL', keys.lock)
   advance(keys, keep)
   return { 1, now_us }
+end
+if holder == identity then
+  if plain then return hand_over() end
+  local value, grant = read_lock(keys)
+  if value ~= identity then return { 0, now_us } end
+  local rest = grant and grant.since + min_hold - now or 0
+  if rest > 0 then return keep_for(rest) end
+  return hand_over()
+end
+if force then
+  local value, grant = read_lock(keys)
+  local kept = grant and value == '~' .. grant.identity
+  if kept and (identity == '' or identity == grant.identity) then return hand_over() end
 end
 sweep(keys)
 local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
@@ -536,21 +1510,21 @@ return { left and 1 or 0, now_us }
 `,
 }
 
-/** Keeps many places alive, held and waiting ones, and says where each stands. */
-export const renew: Script = {
-  name: 'renew',
-  sha1: 'f9d00ba4db5d05a55223364ab4d9467775f8f85e',
-  keys: ['lock', 'fence', 'line', 'alive', 'places...'],
-  args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms...'],
+/** Keeps many places alive at locks with permits, and says where each stands. */
+export const renewPermits: Script = {
+  name: 'renew-permits',
+  sha1: 'daa6346c6c5fbe7cb81fee064a929811a0124c9a',
+  keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
+  args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -558,15 +1532,404 @@ local function draw(key, identity, ttl, delay, min_hold, about, keep)
   return fence
 end
 local LINE_TTL = 60000
-local FOREIGN_LOOK = 250
 local FAR = 60000
-local function keys_at(at)
-  local first = 5 * at - 4
+local SWEEP = 1000
+local function keys_at(at, stride)
+  local first = stride * (at - 1) + 1
   return {
     lock = KEYS[first], fence = KEYS[first + 1], line = KEYS[first + 2],
     alive = KEYS[first + 3], places = KEYS[first + 4],
+    holders = stride > 5 and KEYS[first + 5], leases = stride > 5 and KEYS[first + 6],
   }
 end
+local function read_place(text)
+  local shape, permits, ttl, delay, min_hold, channel, about =
+    string.match(text or '', '^(%S+ %d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  if not shape then return nil end
+  return {
+    shape = shape, permits = tonumber(permits), ttl = tonumber(ttl), delay = tonumber(delay),
+    min_hold = tonumber(min_hold), channel = channel, about = about,
+  }
+end
+local function read_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  return front, front and read_place(redis.call('HGET', keys.places, front))
+end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front, place = read_front(keys)
+  return place and publish(place.channel, front) > 0
+end
+local function leave(keys, ...)
+  redis.call('HDEL', keys.places, ...)
+  redis.call('ZREM', keys.alive, ...)
+  return redis.call('ZREM', keys.line, ...) > 0
+end
+local function join(keys, identity, ticket, record)
+  if redis.call('ZSCORE', keys.line, identity) then return end
+  if ticket == '' then
+    local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
+    ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
+  end
+  redis.call('ZADD', keys.line, ticket, identity)
+  redis.call('HSET', keys.places, identity, record)
+end
+local function stay(keys, identity, wait_ttl)
+  redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, 'GT', now + wait_ttl, identity)
+  redis.call('PEXPIRE', keys.alive, LINE_TTL)
+  redis.call('PEXPIRE', keys.places, LINE_TTL)
+end
+local swept = {}
+local function sweep(keys)
+  if swept[keys.line] then return end
+  swept[keys.line] = true
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  leave(keys, unpack(silent))
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
+end
+local function rank(keys, identity)
+  local ahead = redis.call('ZRANK', keys.line, identity)
+  return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
+end
+local MOST, BATCH = 500, 100
+local function read_lease(text)
+  local permits, fence, since, ends, delay, min_hold, about =
+    string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
+  if not permits then return nil end
+  return {
+    permits = tonumber(permits), fence = tonumber(fence), since = tonumber(since),
+    ends = tonumber(ends), delay = tonumber(delay), min_hold = tonumber(min_hold), about = about,
+  }
+end
+local function lease_text(lease)
+  return string.format('%.0f %.0f %.0f %.0f %.0f %.0f ', lease.permits, lease.fence, lease.since,
+    lease.ends, lease.delay, lease.min_hold) .. lease.about
+end
+local function find(lock, identity)
+  return read_lease(redis.call('HGET', lock.keys.leases, identity))
+end
+local function free(lock, identities)
+  for _, text in ipairs(redis.call('HMGET', lock.keys.leases, unpack(identities))) do
+    local lease = read_lease(text)
+    lock.taken = lock.taken - (lease and lease.permits or 0)
+  end
+  redis.call('ZREM', lock.keys.holders, unpack(identities))
+  redis.call('HDEL', lock.keys.leases, unpack(identities))
+  lock.changed = true
+end
+local function save(lock)
+  if not lock.changed then return end
+  local keys = lock.keys
+  local last = redis.call('ZRANGE', keys.holders, -1, -1, 'WITHSCORES')[2]
+  if not last then
+    redis.call('DEL', keys.lock, keys.holders, keys.leases)
+    return
+  end
+  local left = math.max(1, last - now)
+  local value = string.format('#%s %.0f', lock.shape, lock.taken)
+  redis.call('SET', keys.lock, value, 'PX', left)
+  redis.call('PEXPIRE', keys.holders, left)
+  redis.call('PEXPIRE', keys.leases, left)
+end
+local function open(keys, shape)
+  local value = redis.pcall('GET', keys.lock)
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then redis.call('GET', keys.lock) end
+    return nil, { 'occupied', redis.call('TYPE', keys.lock).ok }
+  end
+  local found, taken = string.match(value or '', '^#(%S+ %d+) (%d+)$')
+  if value and not found then
+    local identity = string.match(redis.call('GET', keys.fence) or '', '^%d+ (%S+) ')
+    local ours = identity and (value == identity or value == '~' .. identity)
+    return nil, ours and { 'shape', 'mutex 1' } or { 'occupied', 'string' }
+  end
+  if redis.call('EXISTS', keys.holders, keys.leases) ~= (found and 2 or 0) then
+    redis.call('DEL', keys.lock, keys.holders, keys.leases)
+    found, taken = nil, nil
+  end
+  if not found then
+    local _, place = read_front(keys)
+    found = place and place.shape
+  end
+  if found and found ~= shape then return nil, { 'shape', found } end
+  local lock = {
+    keys = keys, shape = shape, capacity = tonumber(string.match(shape, '%d+$')),
+    taken = tonumber(taken) or 0,
+  }
+  local over = redis.call('ZRANGEBYSCORE', keys.holders, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #over > 0 then
+    free(lock, over)
+    save(lock)
+  end
+  lock.more = #over == SWEEP
+  sweep(keys)
+  return lock
+end
+local function draw_first(lock, count, alive, keep, least)
+  local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
+  local first = math.max((last or 0) + 1, now_us, least or 0)
+  local record = string.format('%.0f', first + count - 1)
+  local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
+  if done.err then return nil, done end
+  return first
+end
+local function hold(lock, granted)
+  local ends, texts = {}, {}
+  for _, each in ipairs(granted) do
+    local place = each.place
+    ends[#ends + 1] = now + life(each.ttl, place.delay, place.min_hold)
+    ends[#ends + 1] = each.identity
+    texts[#texts + 1] = each.identity
+    texts[#texts + 1] = lease_text({
+      permits = place.permits, fence = each.fence, since = now, ends = now + each.ttl,
+      delay = place.delay, min_hold = place.min_hold, about = place.about,
+    })
+    lock.taken = lock.taken + place.permits
+  end
+  if #granted == 0 then return end
+  redis.call('ZADD', lock.keys.holders, unpack(ends))
+  redis.call('HSET', lock.keys.leases, unpack(texts))
+  lock.changed = true
+end
+local function fitting(lock, most, caller, caller_ttl)
+  local keys, room = lock.keys, lock.capacity - lock.taken
+  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local records = redis.call('HMGET', keys.places, unpack(identities))
+  local batch, alive = {}, 0
+  for at, identity in ipairs(identities) do
+    local place = read_place(records[at])
+    if place and place.permits > room then break end
+    local ttl = identity == caller and caller_ttl or place and place.ttl
+    batch[at] = { identity = identity, place = place, ttl = ttl }
+    if place then
+      room = room - place.permits
+      alive = math.max(alive, life(ttl, place.delay, place.min_hold))
+    end
+  end
+  return batch, alive
+end
+local function tell(batch, caller, deaf)
+  local messages, channels, told = {}, {}, {}
+  for _, each in ipairs(batch) do
+    local channel = each.place and each.place.channel
+    if channel and each.identity ~= caller then
+      local text = string.format('%s %.0f %.0f %.0f', each.identity, each.fence, now_us, each.ttl)
+      if not messages[channel] then
+        messages[channel] = {}
+        channels[#channels + 1] = channel
+      end
+      table.insert(messages[channel], text)
+    end
+  end
+  for _, channel in ipairs(channels) do
+    if not deaf[channel] then
+      deaf[channel] = publish(channel, table.concat(messages[channel], '\\n')) == 0
+    end
+  end
+  for _, each in ipairs(batch) do
+    local heard = each.place and (each.identity == caller or not deaf[each.place.channel])
+    if heard then told[#told + 1] = each end
+  end
+  return told
+end
+local function admit(lock, keep, caller, caller_ttl)
+  local keys, deaf, mine, left = lock.keys, {}, nil, MOST
+  while true do
+    local front, place = read_front(keys)
+    lock.front = front
+    if not front or place and place.permits > lock.capacity - lock.taken then return mine end
+    if left <= 0 then
+      left = left - 1
+      if tell_front(keys) or left <= -MOST then return mine end
+      leave(keys, front)
+    else
+      local batch, alive = fitting(lock, left, caller, caller_ttl)
+      local first = draw_first(lock, #batch, alive, keep)
+      if not first then return mine end
+      local names = {}
+      for at, each in ipairs(batch) do
+        each.fence = first + at - 1
+        names[at] = each.identity
+        if each.identity == caller then mine = each.fence end
+      end
+      hold(lock, tell(batch, caller, deaf))
+      leave(keys, unpack(names))
+      left = left - #batch
+    end
+  end
+end
+local function prolong(lock, identity, lease, ttl, keep, fence)
+  local keys = lock.keys
+  if now + ttl <= lease.ends and fence <= lease.fence then return lease.ends - now end
+  lease.ends = math.max(lease.ends, now + ttl)
+  local until_ms = math.max(lease.ends + lease.delay, lease.since + lease.min_hold)
+  local left = until_ms - now
+  for _, key in ipairs({ keys.lock, keys.holders, keys.leases }) do
+    redis.call('PEXPIRE', key, left, 'GT')
+  end
+  redis.call('PEXPIRE', keys.fence, math.max(keep, left), 'GT')
+  if fence > lease.fence then
+    lease.fence = fence
+    local last = tonumber(string.match(redis.call('GET', keys.fence) or '0', '^%d+'))
+    local record = string.format('%.0f', math.max(last, fence))
+    redis.call('SET', keys.fence, record, 'PX', math.max(keep, left))
+  end
+  redis.call('ZADD', keys.holders, until_ms, identity)
+  redis.call('HSET', keys.leases, identity, lease_text(lease))
+  return lease.ends - now
+end
+local function look_ms(lock)
+  local first = redis.call('ZRANGE', lock.keys.holders, 0, 0, 'WITHSCORES')[2]
+  return first and math.max(0, first - now) + 1 or FAR
+end
+local keep = tonumber(ARGV[1])
+local function standing(lock, identity, ttl, wait_ttl, fence)
+  local keys = lock.keys
+  local lease = find(lock, identity)
+  if lease and lease.ends > now then
+    local left = prolong(lock, identity, lease, ttl, keep, fence)
+    admit(lock, keep)
+    return { 'held', lease.fence, left }
+  end
+  local here = redis.call('ZSCORE', keys.line, identity)
+  if here then
+    stay(keys, identity, wait_ttl)
+    local granted = admit(lock, keep, identity, ttl)
+    if granted then return { 'held', granted, ttl } end
+  else
+    leave(keys, identity)
+    admit(lock, keep)
+  end
+  local ahead, ticket = rank(keys, identity)
+  if not ahead then return { 'absent' } end
+  return { 'waiting', ahead, ahead == 0 and look_ms(lock) or FAR, ticket }
+end
+local function renew(at, keys)
+  local identity, ttl, wait_ttl = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local lock = open(keys, ARGV[at + 4])
+  if not lock then
+    leave(keys, identity)
+    return { 'absent' }
+  end
+  local answer = standing(lock, identity, ttl, wait_ttl, tonumber(ARGV[at + 3]))
+  save(lock)
+  return answer
+end
+local function each(stride, arguments, renew)
+  local answer = { now_us }
+  for i = 1, #KEYS / stride do
+    local at = arguments * (i - 1) + 2
+    local done, standing = pcall(renew, at, keys_at(i, stride))
+    if not done then
+      local why = type(standing) == 'table' and standing.err or tostring(standing)
+      for _, word in ipairs({ 'READONLY', 'MISCONF', 'NOREPLICAS', 'MASTERDOWN', 'NOPERM' }) do
+        if string.find(why, word, 1, true) then error(standing) end
+      end
+      standing = { 'unknown', why }
+    end
+    answer[i + 1] = standing
+  end
+  return answer
+end
+return each(7, 5, renew)
+`,
+}
+
+/** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
+export const renew: Script = {
+  name: 'renew',
+  sha1: 'ab471e8e3a64fac6c4d9eeffb4374e8bd9eb9803',
+  keys: ['lock', 'fence', 'line', 'alive', 'places...'],
+  args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
+  source: `local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now = math.floor(now_us / 1000)
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
+  local last = string.match(redis.call('GET', key) or '', '^%d+')
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
+  local over = min_hold > 0 and now + ttl or 0
+  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
+  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
+  if done.err then return nil, done end
+  return fence
+end
+local LINE_TTL = 60000
+local FAR = 60000
+local SWEEP = 1000
+local function keys_at(at, stride)
+  local first = stride * (at - 1) + 1
+  return {
+    lock = KEYS[first], fence = KEYS[first + 1], line = KEYS[first + 2],
+    alive = KEYS[first + 3], places = KEYS[first + 4],
+    holders = stride > 5 and KEYS[first + 5], leases = stride > 5 and KEYS[first + 6],
+  }
+end
+local function read_place(text)
+  local shape, permits, ttl, delay, min_hold, channel, about =
+    string.match(text or '', '^(%S+ %d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  if not shape then return nil end
+  return {
+    shape = shape, permits = tonumber(permits), ttl = tonumber(ttl), delay = tonumber(delay),
+    min_hold = tonumber(min_hold), channel = channel, about = about,
+  }
+end
+local function read_front(keys)
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  return front, front and read_place(redis.call('HGET', keys.places, front))
+end
+local function publish(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  return type(heard) == 'number' and heard or 0
+end
+local function tell_front(keys)
+  local front, place = read_front(keys)
+  return place and publish(place.channel, front) > 0
+end
+local function leave(keys, ...)
+  redis.call('HDEL', keys.places, ...)
+  redis.call('ZREM', keys.alive, ...)
+  return redis.call('ZREM', keys.line, ...) > 0
+end
+local function join(keys, identity, ticket, record)
+  if redis.call('ZSCORE', keys.line, identity) then return end
+  if ticket == '' then
+    local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
+    ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
+  end
+  redis.call('ZADD', keys.line, ticket, identity)
+  redis.call('HSET', keys.places, identity, record)
+end
+local function stay(keys, identity, wait_ttl)
+  redis.call('PEXPIRE', keys.line, LINE_TTL)
+  redis.call('ZADD', keys.alive, 'GT', now + wait_ttl, identity)
+  redis.call('PEXPIRE', keys.alive, LINE_TTL)
+  redis.call('PEXPIRE', keys.places, LINE_TTL)
+end
+local swept = {}
+local function sweep(keys)
+  if swept[keys.line] then return end
+  swept[keys.line] = true
+  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now, 'LIMIT', 0, SWEEP)
+  if #silent == 0 then return end
+  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
+  leave(keys, unpack(silent))
+  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
+end
+local function rank(keys, identity)
+  local ahead = redis.call('ZRANK', keys.line, identity)
+  return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
+end
+local SHAPE = 'mutex 1'
+local FOREIGN_LOOK = 250
 local function read_grant(key)
   local text = redis.call('GET', key) or ''
   local fence, identity, since, over, delay, about =
@@ -596,6 +1959,14 @@ local function read_lock(keys)
   if value == grant.identity or value == '~' .. grant.identity then return value, grant end
   return value, nil
 end
+local function other_shape(keys, value)
+  local shape = value and string.match(value, '^#(%S+ %d+) %d+$')
+  if not shape then
+    local _, place = read_front(keys)
+    shape = place and place.shape
+  end
+  return shape ~= SHAPE and shape or nil
+end
 local function prolong(keys, keep, grant, ttl, delay, min_hold)
   local left = lease_left(keys, grant)
   if left >= ttl then return left end
@@ -611,59 +1982,24 @@ local function prolong(keys, keep, grant, ttl, delay, min_hold)
   end
   return ttl
 end
-local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
-  return type(heard) == 'number' and heard or 0
-end
-local function tell_front(keys)
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  local record = front and redis.call('HGET', keys.places, front)
-  local channel = record and string.match(record, '^%d+ %d+ %d+ (%S+) ')
-  if channel then publish(channel, front) end
-end
-local function leave(keys, identity)
-  redis.call('HDEL', keys.places, identity)
-  redis.call('ZREM', keys.alive, identity)
-  return redis.call('ZREM', keys.line, identity) == 1
-end
-local function stay(keys, identity, wait_ttl)
-  redis.call('PEXPIRE', keys.line, LINE_TTL)
-  redis.call('ZADD', keys.alive, now + wait_ttl, identity)
-  redis.call('PEXPIRE', keys.alive, LINE_TTL)
-  redis.call('PEXPIRE', keys.places, LINE_TTL)
-end
-local swept = {}
-local function sweep(keys)
-  if swept[keys.line] then return end
-  swept[keys.line] = true
-  local silent = redis.call('ZRANGEBYSCORE', keys.alive, '-inf', now)
-  if #silent == 0 then return end
-  local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-  for _, identity in ipairs(silent) do leave(keys, identity) end
-  if redis.call('ZRANGE', keys.line, 0, 0)[1] ~= front then tell_front(keys) end
-end
 local function advance(keys, keep, caller, caller_ttl)
   sweep(keys)
   local deaf = {}
   while true do
-    local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
-    if not front then return nil end
-    local record = redis.call('HGET', keys.places, front) or ''
-    local ttl, delay, min_hold, channel, about =
-      string.match(record, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+    local front, place = read_front(keys)
+    if not front or place and place.shape ~= SHAPE then return nil end
     local is_caller = front == caller
-    if channel and (is_caller or not deaf[channel]) then
-      ttl, delay, min_hold = tonumber(ttl), tonumber(delay), tonumber(min_hold)
-      if is_caller then ttl = caller_ttl end
-      local fence = draw(keys.fence, front, ttl, delay, min_hold, about, keep)
+    if place and (is_caller or not deaf[place.channel]) then
+      local ttl = is_caller and caller_ttl or place.ttl
+      local fence = draw(keys.fence, front, ttl, place.delay, place.min_hold, place.about, keep)
       if not fence then return nil end
       local message = string.format('%s %.0f %.0f %.0f', front, fence, now_us, ttl)
-      if is_caller or publish(channel, message) > 0 then
-        redis.call('SET', keys.lock, front, 'PX', life(ttl, delay, min_hold))
+      if is_caller or publish(place.channel, message) > 0 then
+        redis.call('SET', keys.lock, front, 'PX', life(ttl, place.delay, place.min_hold))
         leave(keys, front)
         return is_caller and fence or nil
       end
-      deaf[channel] = true
+      deaf[place.channel] = true
     end
     leave(keys, front)
   end
@@ -674,7 +2010,15 @@ local function look_ms(keys, ours)
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
 local keep = tonumber(ARGV[1])
-local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
+local function raise(keys, grant, fence)
+  if fence <= grant.fence then return grant.fence end
+  local rest = string.match(redis.call('GET', keys.fence), '^%d+( .*)$')
+  redis.call('SET', keys.fence, string.format('%.0f', fence) .. rest, 'KEEPTTL')
+  return fence
+end
+local function renew(at, keys)
+  local identity, ttl, wait_ttl = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local delay, min_hold = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local holder, grant = read_lock(keys)
   if type(holder) == 'table' then return { 'absent' } end
   if holder == identity then
@@ -683,7 +2027,8 @@ local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
       if not fence then return { 'unknown', failure.err } end
       grant = read_grant(keys.fence)
     end
-    return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold) }
+    local left = prolong(keys, keep, grant, ttl, delay, min_hold)
+    return { 'held', raise(keys, grant, tonumber(ARGV[at + 5])), left }
   end
   sweep(keys)
   if not redis.call('ZSCORE', keys.alive, identity) then
@@ -695,30 +2040,31 @@ local function renew(keys, identity, ttl, wait_ttl, delay, min_hold)
     local fence = advance(keys, keep, identity, ttl)
     if fence then return { 'held', fence, ttl } end
   end
-  local ahead = redis.call('ZRANK', keys.line, identity)
+  local ahead, ticket = rank(keys, identity)
   if not ahead then return { 'absent' } end
   local look = FAR
   if ahead == 0 then
     local _, present = read_lock(keys)
     look = look_ms(keys, present)
   end
-  local ticket = string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
   return { 'waiting', ahead, look, ticket }
 end
-local answer = { now_us }
-for i = 1, #KEYS / 5 do
-  local a = 5 * i - 3
-  local done, standing = pcall(renew, keys_at(i), ARGV[a], tonumber(ARGV[a + 1]),
-    tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]))
-  if not done then
-    local why = type(standing) == 'table' and standing.err or tostring(standing)
-    for _, word in ipairs({ 'READONLY', 'MISCONF', 'NOREPLICAS', 'MASTERDOWN', 'NOPERM' }) do
-      if string.find(why, word, 1, true) then error(standing) end
+local function each(stride, arguments, renew)
+  local answer = { now_us }
+  for i = 1, #KEYS / stride do
+    local at = arguments * (i - 1) + 2
+    local done, standing = pcall(renew, at, keys_at(i, stride))
+    if not done then
+      local why = type(standing) == 'table' and standing.err or tostring(standing)
+      for _, word in ipairs({ 'READONLY', 'MISCONF', 'NOREPLICAS', 'MASTERDOWN', 'NOPERM' }) do
+        if string.find(why, word, 1, true) then error(standing) end
+      end
+      standing = { 'unknown', why }
     end
-    standing = { 'unknown', why }
+    answer[i + 1] = standing
   end
-  answer[i + 1] = standing
+  return answer
 end
-return answer
+return each(5, 6, renew)
 `,
 }

@@ -1,12 +1,13 @@
 -- Takes a mutex that is free, or joins its line.
 -- KEYS: lock, fence, line, alive, places
 -- ARGV: identity, ttl_ms, grant_ttl_ms, wait_ttl_ms, lock_delay_ms, min_hold_ms, keep_ms,
---   not_after_ms, wait, ticket, channel, about
+--   not_after_ms, wait, ticket, channel, about, least_fence
 -- Returns one of:
 --   held, fence, ms left, now us
 --   waiting, ahead, look ms, now us, ticket, holder, ours, about
 --   absent, now us, holder, ours, about      (wait is 0 and somebody is there)
 --   late, now us                             (the request came after not_after_ms)
+--   shape, kind and capacity                 (the name is another lock)
 --   occupied, type                           (the lock's key holds no string)
 -- @include draw
 
@@ -18,7 +19,8 @@ local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 
 local function take()
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  local least = tonumber(ARGV[13])
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return failure end
   redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
   return { 'held', fence, ttl, now_us }
@@ -26,9 +28,9 @@ end
 
 if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
 
--- @include line
+-- @include mutex
 
-local keys = keys_at(1)
+local keys = keys_at(1, 5)
 local holder, grant = read_lock(keys)
 if type(holder) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
 
@@ -43,18 +45,13 @@ if holder == identity then
   return { 'held', grant.fence, prolong(keys, keep, grant, ttl, delay, min_hold), now_us }
 end
 
+local other = not grant and other_shape(keys, holder)
+if other then return { 'shape', other } end
+
 if wait then
   sweep(keys)
-  if not redis.call('ZSCORE', keys.line, identity) then
-    local ticket = ARGV[10]
-    if ticket == '' then
-      local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
-      ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
-    end
-    redis.call('ZADD', keys.line, ticket, identity)
-    local record = string.format('%s %s %s %s ', ARGV[3], ARGV[5], ARGV[6], ARGV[11])
-    redis.call('HSET', keys.places, identity, record .. about)
-  end
+  local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
+  join(keys, identity, ARGV[10], table.concat(record, ' '))
   stay(keys, identity, ARGV[4])
 else
   -- Who would not wait any more leaves. It is also what a replica refuses, so that none answers
@@ -73,7 +70,6 @@ end
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
 if not wait then return { 'absent', now_us, holder or '', ours, shown } end
-local ahead = redis.call('ZRANK', keys.line, identity) or 0
-local look = ahead == 0 and look_ms(keys, grant) or FAR
-local ticket = string.format('%.0f', redis.call('ZSCORE', keys.line, identity) or 0)
-return { 'waiting', ahead, look, now_us, ticket, holder or '', ours, shown }
+local ahead, ticket = rank(keys, identity)
+local look = (ahead or 0) == 0 and look_ms(keys, grant) or FAR
+return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours, shown }

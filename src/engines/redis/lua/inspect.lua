@@ -1,39 +1,62 @@
--- Tells what a mutex looks like, and changes nothing.
--- KEYS: lock, fence, line, alive, places
+-- Tells what a lock of any kind looks like, and changes nothing.
+-- KEYS: lock, fence, line, alive, places, holders, leases
 -- ARGV: most
--- Returns free; or: occupied, type; or: taken, whether the key exists, holder, ours, ms left,
--- fence, ms held, about, waiters in all, then identity and about of the first waiters. The holder
--- is empty while the lock is free, and while it is kept by nobody.
--- @include line
+-- Returns free; or: occupied, type; or: taken, kind and capacity, how many wait, holders, waiters.
+-- A holder: identity, ours, permits, ms left, fence, ms held, about. A waiter: identity, permits,
+-- about. The identity is empty for what is kept by nobody; only the first holders and waiters are
+-- shown.
+-- @include mutex
+-- @include permits
 
-local keys = keys_at(1)
+local keys, most = keys_at(1, 7), tonumber(ARGV[1])
 local value = redis.pcall('GET', keys.lock)
 if type(value) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
-local waiting = redis.call('ZCOUNT', keys.alive, '(' .. now, '+inf')
-if not value and waiting == 0 then return { 'free' } end
 
-local grant = read_grant(keys.fence)
-local answer = { 'taken', 0, '', 0, 0, 0, 0, '', waiting }
-if value then
+local function mutex_holder()
+  local grant = read_grant(keys.fence)
   local own = grant.fence > 0 and grant.identity
   local kept = own and value == '~' .. own
   local left = redis.call('PTTL', keys.lock)
+  if value ~= own and not kept then return { value, 0, 1, left, 0, 0, '' } end
   if value == own then
     local lease = lease_left(keys, grant)
     kept, left = lease <= 0, lease > 0 and lease or left
   end
-  if kept or value == own then
-    local holder, held = kept and '' or value, now - grant.since
-    answer = { 'taken', 1, holder, 1, left, grant.fence, held, grant.about, waiting }
-  else
-    answer = { 'taken', 1, value, 0, left, 0, 0, '', waiting }
+  return { kept and '' or value, 1, 1, left, grant.fence, now - grant.since, grant.about }
+end
+
+local function holders_of_permits()
+  local held = {}
+  local shown = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT',
+    0, most)
+  for at = 1, #shown, 2 do
+    local lease = read_lease(redis.call('HGET', keys.leases, shown[at]))
+    if lease then
+      local over = lease.ends <= now
+      held[#held + 1] = {
+        over and '' or shown[at], 1, lease.permits, (over and shown[at + 1] or lease.ends) - now,
+        lease.fence, now - lease.since, lease.about,
+      }
+    end
+  end
+  return held
+end
+
+local shape, held = string.match(value or '', '^#(%S+ %d+) %d+$'), {}
+if shape then
+  held = holders_of_permits()
+elseif value then
+  held = { mutex_holder() }
+end
+
+local waiting = redis.call('ZCOUNT', keys.alive, '(' .. now, '+inf')
+if #held == 0 and waiting == 0 then return { 'free' } end
+local line = {}
+for _, identity in ipairs(redis.call('ZRANGE', keys.line, 0, most - 1)) do
+  local place = read_place(redis.call('HGET', keys.places, identity))
+  if place and tonumber(redis.call('ZSCORE', keys.alive, identity) or 0) > now then
+    shape = shape or not value and place.shape
+    line[#line + 1] = { identity, place.permits, place.about }
   end
 end
-for _, identity in ipairs(redis.call('ZRANGE', keys.line, 0, tonumber(ARGV[1]) - 1)) do
-  if tonumber(redis.call('ZSCORE', keys.alive, identity) or 0) > now then
-    local record = redis.call('HGET', keys.places, identity) or ''
-    answer[#answer + 1] = identity
-    answer[#answer + 1] = string.match(record, '^%d+ %d+ %d+ %S+ (.*)$') or ''
-  end
-end
-return answer
+return { 'taken', shape or 'mutex 1', waiting, held, line }

@@ -1,21 +1,22 @@
 -- Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step.
 -- KEYS: lock, fence, line, alive, places
--- ARGV: identity, min_hold_ms, keep_ms, lock_delay_ms
+-- ARGV: identity, min_hold_ms, keep_ms, lock_delay_ms, force
 -- Returns whether the identity was there (1 or 0), and now us.
 -- @include now
 
 local identity, min_hold, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local holder = redis.pcall('GET', KEYS[1])
-local plain = min_hold == 0 and ARGV[4] == '0'
+local force = ARGV[5] == '1'
+local plain = force or min_hold == 0 and ARGV[4] == '0'
 
 if holder == identity and plain and redis.call('EXISTS', KEYS[3]) == 0 then
   redis.call('DEL', KEYS[1])
   return { 1, now_us }
 end
 
--- @include line
+-- @include mutex
 
-local keys = keys_at(1)
+local keys = keys_at(1, 5)
 
 -- Keeps the lock, by nobody, for the rest of the minimum hold.
 local function keep_for(rest)
@@ -27,17 +28,26 @@ local function keep_for(rest)
   return { 1, now_us }
 end
 
-if holder == identity then
-  if not plain then
-    local value, grant = read_lock(keys)
-    -- The lease is over; what keeps the lock now is not its holder's to end.
-    if value ~= identity then return { 0, now_us } end
-    local rest = grant and grant.since + min_hold - now or 0
-    if rest > 0 then return keep_for(rest) end
-  end
+local function hand_over()
   redis.call('DEL', keys.lock)
   advance(keys, keep)
   return { 1, now_us }
+end
+
+if holder == identity then
+  if plain then return hand_over() end
+  local value, grant = read_lock(keys)
+  -- The lease is over; what keeps the lock now is not its holder's to end.
+  if value ~= identity then return { 0, now_us } end
+  local rest = grant and grant.since + min_hold - now or 0
+  if rest > 0 then return keep_for(rest) end
+  return hand_over()
+end
+
+if force then
+  local value, grant = read_lock(keys)
+  local kept = grant and value == '~' .. grant.identity
+  if kept and (identity == '' or identity == grant.identity) then return hand_over() end
 end
 
 sweep(keys)

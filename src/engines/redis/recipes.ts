@@ -1,0 +1,111 @@
+import type { Claim, Place, Shape } from '../../core/engine.ts'
+import type { LockKeys } from './keys.ts'
+import type { Script } from './script.ts'
+import * as scripts from './scripts.generated.ts'
+
+type Arguments = readonly (string | number)[]
+
+/** A script and what it is given. */
+export interface Call {
+  readonly script: Script
+  readonly keys: readonly string[]
+  readonly args: Arguments
+}
+
+/** How a kind of lock lies on the server, and by which scripts it is served. */
+export interface Recipe {
+  acquire(
+    keys: LockKeys,
+    claim: Claim,
+    terms: { keepMs: number; notAfterMs: number; channel: string },
+  ): Call
+  release(keys: LockKeys, place: Place, terms: { keepMs: number; force: boolean }): Call
+  renew(places: readonly { keys: LockKeys; place: Place }[], terms: { keepMs: number }): Call
+}
+
+/** One holder, whose identity is the plain key's value. */
+const MUTEX: Recipe = {
+  acquire: (keys, claim, terms) => ({
+    script: scripts.acquire,
+    keys: lineOf(keys),
+    args: claimArguments(claim, terms),
+  }),
+  release: (keys, { identity, minHoldMs, lockDelayMs }, { keepMs, force }) => ({
+    script: scripts.release,
+    keys: lineOf(keys),
+    args: [identity, minHoldMs, keepMs, lockDelayMs, force ? 1 : 0],
+  }),
+  renew: (places, { keepMs }) => ({
+    script: scripts.renew,
+    keys: places.flatMap(({ keys }) => lineOf(keys)),
+    args: [keepMs, ...places.flatMap(({ place }) => renewalArguments(place))],
+  }),
+}
+
+/** Any number of holders, each with its permits and its own lease. */
+const PERMITS: Recipe = {
+  acquire: (keys, claim, terms) => ({
+    script: scripts.acquirePermits,
+    keys: allOf(keys),
+    args: [...claimArguments(claim, terms), shapeText(claim.shape), claim.permits],
+  }),
+  release: (keys, { identity, minHoldMs, shape }, { keepMs, force }) => ({
+    script: scripts.releasePermits,
+    keys: allOf(keys),
+    args: [identity, minHoldMs, keepMs, force ? 1 : 0, shapeText(shape)],
+  }),
+  renew: (places, { keepMs }) => ({
+    script: scripts.renewPermits,
+    keys: places.flatMap(({ keys }) => allOf(keys)),
+    args: [
+      keepMs,
+      ...places.flatMap(({ place }) => [
+        place.identity,
+        place.ttlMs,
+        place.waitTtlMs,
+        place.fence ?? 0,
+        shapeText(place.shape),
+      ]),
+    ],
+  }),
+}
+
+export function recipeOf({ kind }: Shape): Recipe {
+  return kind === 'mutex' ? MUTEX : PERMITS
+}
+
+/** Every key of a lock, in the order in which the scripts name them. */
+export function allOf(keys: LockKeys): string[] {
+  return [...lineOf(keys), keys.holders, keys.leases]
+}
+
+function lineOf({ lock, fence, line, alive, places }: LockKeys): string[] {
+  return [lock, fence, line, alive, places]
+}
+
+function claimArguments(claim: Claim, terms: Parameters<Recipe['acquire']>[2]): Arguments {
+  return [
+    claim.identity,
+    claim.ttlMs,
+    claim.grantTtlMs,
+    claim.waitTtlMs,
+    claim.lockDelayMs,
+    claim.minHoldMs,
+    terms.keepMs,
+    terms.notAfterMs,
+    claim.wait ? 1 : 0,
+    claim.ticket ?? '',
+    terms.channel,
+    claim.about,
+    claim.fence ?? 0,
+  ]
+}
+
+function renewalArguments(place: Place): Arguments {
+  const { identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs, fence = 0 } = place
+  return [identity, ttlMs, waitTtlMs, lockDelayMs, minHoldMs, fence]
+}
+
+function shapeText({ kind, capacity }: Shape): string {
+  return `${kind} ${capacity}`
+}
