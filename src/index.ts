@@ -138,13 +138,13 @@ async function quorumFor(list: string, options: EngineOptions): Promise<Engine> 
     import('./engines/quorum/index.ts'),
   ])
   const urls = list.split(BETWEEN_URLS).map((url) => url.trim())
+  // A node may be away when the others start.
+  const engines = await Promise.all(urls.map((url) => openRedis(url, options)))
   const names = urls.map(maskUrl)
   if (new Set(names).size < names.length) {
     throw new TypeError('The quorum: URL lists a server twice. List each server once.')
   }
   const { clock, nodeTimeoutMs, random } = options
-  // A node may be away when the others start.
-  const engines = await Promise.all(urls.map((url) => openRedis(url, options)))
   return await connectQuorum(engines, {
     names,
     ...(clock === undefined ? {} : { clock }),

@@ -71,24 +71,28 @@ const failures: Readonly<Record<string, Failure>> = {
 }
 
 describe('while a minority of five fails under load', () => {
-  it.each(Object.entries(failures))('work goes on: %s', { timeout: 60_000 }, async (name, failure) => {
-    const crew = await processes(3)
-    const turns: Turn[] = []
-    let over = false
-    const work = Promise.all(crew.map((each) => takeTurns(each, name, turns, () => over)))
-    const more = async (count: number, what: string) => {
-      const wanted = turns.length + count
-      await until(() => turns.length >= wanted, { what, timeoutMs: 20_000 })
-    }
-    await more(10, 'turns before')
-    await failure.strike()
-    await more(20, 'turns while the nodes are away')
-    await failure.heal()
-    await more(20, 'turns after they came back')
-    over = true
-    await work
-    expect(flawsOf(turns)).toEqual([])
-  })
+  it.each(Object.entries(failures))(
+    'work goes on: %s',
+    { timeout: 60_000 },
+    async (name, failure) => {
+      const crew = await processes(3)
+      const turns: Turn[] = []
+      let over = false
+      const work = Promise.all(crew.map((each) => takeTurns(each, name, turns, () => over)))
+      const more = async (count: number, what: string) => {
+        const wanted = turns.length + count
+        await until(() => turns.length >= wanted, { what, timeoutMs: 20_000 })
+      }
+      await more(10, 'turns before')
+      await failure.strike()
+      await more(20, 'turns while the nodes are away')
+      await failure.heal()
+      await more(20, 'turns after they came back')
+      over = true
+      await work
+      expect(flawsOf(turns)).toEqual([])
+    },
+  )
 
   it('a lease that is held goes on, and comes back to a node that lost it', async () => {
     const [a] = await processes(1)
@@ -124,7 +128,8 @@ describe('when a majority of five is gone', () => {
     expect(JSON.parse(JSON.stringify(votes))).toMatchObject(
       nodes.proxies.map(({ port }, at) => ({
         node: `node ${port}`,
-        vote: at < 3 ? expect.stringMatching(/late|failed/) : expect.stringMatching(/granted|failed/),
+        vote:
+          at < 3 ? expect.stringMatching(/late|failed/) : expect.stringMatching(/granted|failed/),
       })),
     )
     await until(() => lease.signal.aborted, { what: 'the loss to be told' })

@@ -23,7 +23,7 @@ export class Origins {
 
   /**
    * Throws when two nodes are known to be one. The promise, which is there for the first calls only,
-   * resolves when a majority has told.
+   * resolves when every node has told that answers in time.
    */
   check(): Promise<void> | undefined {
     if (this.#error !== undefined) throw this.#error
@@ -46,13 +46,12 @@ export class Origins {
   }
 
   async #ask(): Promise<void> {
-    const { majority } = this.#parts
     const nodes = this.#parts.nodes.filter((node) => !this.#asked.has(node))
     const round = ask(
       nodes,
       this.#parts,
       (node) => this.#origin(node),
-      (_, final) => (final || this.#asked.size >= majority ? true : undefined),
+      (_, final) => (final ? true : undefined),
     )
     await round.decision
     if (this.#error !== undefined) throw this.#error

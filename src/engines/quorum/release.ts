@@ -1,4 +1,4 @@
-import type { Place, ReleaseOptions } from '../../core/engine.ts'
+import type { Place, ReleaseOptions, Standing } from '../../core/engine.ts'
 import { QuorumError } from '../../core/errors.ts'
 import type { Parts } from './parts.ts'
 import { type Answer, ask, firstFailure, silentVote } from './round.ts'
@@ -17,7 +17,7 @@ export async function release(
   const { nodes, majority, leave } = parts
   const state = seat?.state
   const own = seat === undefined ? place : { ...place, identity: seat.place.identity }
-  if (seat !== undefined) leaveLater(parts, seat, own)
+  const late = seat === undefined ? [] : leaveSeat(parts, seat)
   const round = ask(
     nodes,
     parts,
@@ -34,21 +34,33 @@ export async function release(
     },
   )
   for (const node of nodes) {
-    round.calls[node.index]?.catch(() => void leave(node, own))
+    const call = round.calls[node.index] as Promise<boolean>
+    call.catch(() => void leave(node, own))
+    // A question that is still under way may come out as a grant after this release.
+    for (const grant of late[node.index] ?? []) leaveAfter(call, () => void leave(node, own, grant))
   }
   return await round.decision
 }
 
-/** Questions for grants that are still under way may come out as grants after the release. */
-function leaveLater({ nodes, leave }: Parts, seat: Seat, place: Place): void {
+/** Ends a seat; gives the questions for grants that are still under way, for each node. */
+function leaveSeat({ nodes }: Parts, seat: Seat): readonly Promise<Standing>[][] {
   const { round, repairs } = seat
   seat.state = 'left'
   seat.moved.abort()
-  for (const node of nodes) {
-    if (round?.isOpen(node.index)) void leave(node, place, round.calls[node.index])
-    const repair = repairs.get(node)
-    if (repair !== undefined) void leave(node, place, repair)
-  }
+  return nodes.map((node) => {
+    const asked = round?.isOpen(node.index) ? round.calls[node.index] : undefined
+    return [asked, repairs.get(node)].filter((call) => call !== undefined)
+  })
+}
+
+/** A node that says it was there took the grant back, which so came first. */
+function leaveAfter(release: Promise<boolean>, leave: () => void): void {
+  release.then(
+    (there) => {
+      if (!there) leave()
+    },
+    () => undefined,
+  )
 }
 
 function countOf(answers: readonly Answer<boolean>[], wanted: boolean): number {

@@ -74,7 +74,9 @@ export class Renewals {
     if (seat !== undefined && seat.state !== 'left') {
       // Lost is lost: what a minority still keeps would only stand in others' way.
       seat.state = 'left'
-      for (const node of nodes) void leave(node, withoutRest(seat.place))
+      for (const node of nodes) {
+        void leave(node, withoutRest(seat.place), seat.repairs.get(node))
+      }
     }
     return { state: 'absent' }
   }
@@ -85,17 +87,14 @@ export class Renewals {
    * earlier one on the majority.
    */
   #repair(node: Node, all: readonly Seated[], said: readonly Said[]): void {
-    const { clock, leave } = this.#parts
+    const { clock } = this.#parts
     all.forEach(({ place, seat }, at) => {
       if (seat?.state !== 'held' || said[at]?.state !== 'absent') return
       if (seat.repairs.has(node) || clock.now() >= seat.deadline) return
       const claim = { ...place, ...seat.place, ttlMs: place.ttlMs, fence: seat.fence, wait: false }
       const repair = node.call((engine) => engine.acquire(claim))
       seat.repairs.set(node, repair)
-      const done = () => {
-        seat.repairs.delete(node)
-        if (seat.state === 'left') void leave(node, withoutRest(claim))
-      }
+      const done = () => seat.repairs.delete(node)
       repair.then(done, done)
     })
   }
