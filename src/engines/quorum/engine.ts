@@ -143,7 +143,7 @@ export class QuorumEngine implements Engine {
     this.#assertOpen(place.name)
     for (;;) {
       const seat = this.#seats.get(place)
-      const moved = seat?.moved.signal
+      const moved = seat?.moved
       const stop = AbortSignal.any([signal, this.#ending.signal, ...(moved ? [moved] : [])])
       const news = await this.#news(seat, stop).catch((error: unknown) => {
         signal.throwIfAborted()

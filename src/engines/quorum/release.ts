@@ -45,8 +45,7 @@ export async function release(
 /** Ends a seat; gives the questions for grants that are still under way, for each node. */
 function leaveSeat({ nodes }: Parts, seat: Seat): readonly Promise<Standing>[][] {
   const { round, repairs } = seat
-  seat.state = 'left'
-  seat.moved.abort()
+  seat.leave()
   return nodes.map((node) => {
     const asked = round?.isOpen(node.index) ? round.calls[node.index] : undefined
     return [asked, repairs.get(node)].filter((call) => call !== undefined)

@@ -73,7 +73,7 @@ export class Renewals {
       return { state: 'unknown', error: this.#noQuorum(asked, answers, at) }
     if (seat !== undefined && seat.state !== 'left') {
       // Lost is lost: what a minority still keeps would only stand in others' way.
-      seat.state = 'left'
+      seat.leave()
       for (const node of nodes) {
         void leave(node, withoutRest(seat.place), seat.repairs.get(node))
       }

@@ -30,8 +30,8 @@ export class Seat {
   #tries = 0
   /** Attempts of one place follow each other. */
   attempt: Promise<Standing> | undefined
-  /** Aborts when the place stands in another line than before. */
-  moved = new AbortController()
+  /** Aborts when the place stands in another line than before; made when somebody listens. */
+  #moves: AbortController | undefined
 
   constructor(claim: Claim) {
     this.place = placeOf(claim)
@@ -41,8 +41,25 @@ export class Seat {
   standAt(node: Node | undefined): void {
     if (this.turnstile === node) return
     this.turnstile = node
-    this.moved.abort()
-    this.moved = new AbortController()
+    this.#move()
+  }
+
+  /** The place is given up: no news of it are wanted. */
+  leave(): void {
+    this.state = 'left'
+    this.#move()
+  }
+
+  /** Aborts when there is another line to listen to. */
+  get moved(): AbortSignal {
+    this.#moves ??= new AbortController()
+    return this.#moves.signal
+  }
+
+  #move(): void {
+    // Aborting without a reason would make an error with a stack for each grant.
+    this.#moves?.abort('moved')
+    this.#moves = undefined
   }
 
   /**
