@@ -1,6 +1,6 @@
 /**
  * `npm run demo -- [options]` on a bare clone: builds what is missing or stale, obtains a server
- * when none is at hand, and plays `holdfast demo`.
+ * for --redis when none is at hand, and plays `holdfast demo`.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -75,8 +75,7 @@ function rmdir(folder) {
 
 /** @param {readonly string[]} args */
 function needsServer(args) {
-  const asks = args.some((arg) => /^--(url(=|$)|help$)/.test(arg) || arg === '-h')
-  if (asks || process.env['HOLDFAST_URL'] || process.env['HOLDFAST_REDIS_SERVER']) return false
+  if (!args.includes('--redis') || process.env['HOLDFAST_REDIS_SERVER']) return false
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)
   return !folders.some((folder) =>
     ['redis-server', 'valkey-server'].some((name) => modifiedMs(join(folder, name)) > 0),

@@ -3,6 +3,7 @@ import type { Clock, Random } from './core/clock.ts'
 import type { CoreParts } from './core/core.ts'
 import type { Engine } from './core/engine.ts'
 import { UnsupportedError } from './core/errors.ts'
+import type { Finding } from './core/finding.ts'
 import { Holdfast } from './core/holdfast.ts'
 import {
   checkObject,
@@ -17,12 +18,17 @@ import { memory } from './engines/memory/index.ts'
 import type { QuorumOptions } from './engines/quorum/index.ts'
 import type { RedisOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
+import { asyncContext } from './system/context.ts'
 
 export type { About } from './core/about.ts'
+export type { AllLocks, AllMember } from './core/all.ts'
+export type { AllLease } from './core/all-lease.ts'
 export type { Clock, Random, Timer } from './core/clock.ts'
+export type { CampaignOptions, Election, Leader, ObserveOptions } from './core/election.ts'
 export type * from './core/engine.ts'
 export {
   AcquireTimeoutError,
+  DeadlockError,
   EngineError,
   type ErrorCode,
   HoldfastError,
@@ -35,16 +41,24 @@ export {
   UnsupportedError,
 } from './core/errors.ts'
 export type { HoldfastEvents, Listener } from './core/events.ts'
+export type { Expectations, Finding, Severity } from './core/finding.ts'
+export type { Holdfast } from './core/holdfast.ts'
 export type {
+  BreakReport,
   HolderReport,
-  Holdfast,
   ListOptions,
   LockReport,
+  NamesOptions,
   WaiterReport,
-} from './core/holdfast.ts'
+} from './core/inspection.ts'
+export type { Leadership } from './core/leadership.ts'
 export type { Lease, LeaseState } from './core/lease.ts'
+export type { Lock } from './core/lock.ts'
 export type { Mutex } from './core/mutex.ts'
-export type { AcquireOptions, LeaseOptions } from './core/options.ts'
+export { type OncePerOutcome, oncePer } from './core/once-per.ts'
+export type { AcquireOptions, LeaseOptions, RunOptions } from './core/options.ts'
+export type { ReadWriteLock } from './core/read-write-lock.ts'
+export type { PermitOptions, Semaphore, SemaphoreOptions } from './core/semaphore.ts'
 
 /** Options of a Holdfast; the lease options are defaults for all of its locks. */
 export interface HoldfastOptions extends LeaseOptions {
@@ -72,24 +86,71 @@ export function createHoldfast(options: HoldfastOptions & { readonly engine: Eng
   return new Holdfast({ ...parts, engine })
 }
 
+/** Options of `connect`: those of a Holdfast, and those of its connections. */
+export type ConnectOptions = HoldfastOptions &
+  Omit<RedisOptions, 'clock'> &
+  Pick<QuorumOptions, 'nodeTimeoutMs'>
+
 /**
  * Connects to the engine that a URL names: `redis://[user:password@]host[:port][/database]`,
  * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, `sqlite:./locks.db` for the processes
  * of one machine, `memory:` for locks within this process, or
- * `quorum:redis://a,redis://b,redis://c` for a majority of 3, 5, 7 or 9 servers, with the option
- * `nodeTimeoutMs`. Rejects with `EngineError` when the engine cannot be reached, and with TypeError
- * when the URL cannot be read.
+ * `quorum:redis://a,redis://b,redis://c` for a majority of 3, 5, 7 or 9 servers. Without a URL, the
+ * environment's `HOLDFAST_URL` names it; where that is unset or empty, locks are kept in the SQLite
+ * file of this user, for the processes of this machine. Rejects with `EngineError` when the engine cannot be
+ * reached, with `UnsupportedError` when nothing here serves the URL, and with TypeError or
+ * RangeError when the URL or an option cannot be read.
  */
-export async function connect(
-  url: string,
-  options: HoldfastOptions &
-    Omit<RedisOptions, 'clock'> &
-    Pick<QuorumOptions, 'nodeTimeoutMs'> = {},
-): Promise<Holdfast> {
-  if (typeof url !== 'string') throw new TypeError(`url must be a string, got ${show(url)}.`)
+export function connect(): Promise<Holdfast>
+export function connect(options: ConnectOptions): Promise<Holdfast>
+export function connect(url: string, options?: ConnectOptions): Promise<Holdfast>
+export async function connect(...given: readonly unknown[]): Promise<Holdfast> {
+  const [url, options = {}] = (isUrlGiven(given) ? given : [defaultUrl(), ...given]) as [
+    string,
+    ConnectOptions?,
+  ]
+  if (typeof url !== 'string') {
+    throw new TypeError(`url must be a string, got ${show(url)}. For the default, call connect().`)
+  }
   // Read first: a wrong option must not leave a connection behind.
   const parts = readOptions(options)
-  return new Holdfast({ ...parts, engine: await engineFor(url, options) })
+  const engine = await engineFor(url, options)
+  warn(engine, { ...parts.defaults, ...parts })
+  return new Holdfast({ ...parts, engine })
+}
+
+/**
+ * A URL that is `undefined` was meant to be one. To take the default then would be dangerous: where
+ * the caller's variable is not set, a machine would lock for itself alone.
+ */
+function isUrlGiven(given: readonly unknown[]): boolean {
+  if (given.length === 0) return false
+  const [first] = given
+  return typeof first !== 'object' || first === null || first instanceof URL
+}
+
+function defaultUrl(): string {
+  return process.env['HOLDFAST_URL'] || 'sqlite:'
+}
+
+const warned = new Set<string>()
+
+/** Says what is dangerous, once in a process, and makes nobody wait for it. */
+function warn(
+  engine: Engine,
+  { ttlMs, requestTimeoutMs }: { ttlMs: number; requestTimeoutMs: number },
+): void {
+  const told = engine.diagnose?.({ ttlMs, requestTimeoutMs, quick: true })
+  const tell = (findings: readonly Finding[]): void => {
+    for (const { code, severity, seen, endangers, advice } of findings) {
+      const text = `${seen} ${endangers} ${advice}`
+      if (severity !== 'danger' || warned.has(text)) continue
+      warned.add(text)
+      process.emitWarning(text, { type: 'HoldfastWarning', code })
+    }
+  }
+  // What stands in the way of the look is told by the first call that needs an answer.
+  told?.then(tell, () => undefined)
 }
 
 function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
@@ -97,7 +158,15 @@ function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
   const { requestTimeoutMs = 5000, clock = systemClock, random = systemRandom } = options
   checkWhole('requestTimeoutMs', requestTimeoutMs, 1, MAX_MS)
   const defaults = leaseSettings(options, DEFAULT_LEASE)
-  return { clock, random, defaults, requestTimeoutMs, host: hostname(), pid: process.pid }
+  return {
+    clock,
+    random,
+    defaults,
+    requestTimeoutMs,
+    host: hostname(),
+    pid: process.pid,
+    context: asyncContext(),
+  }
 }
 
 type EngineOptions = HoldfastOptions & RedisOptions & Pick<QuorumOptions, 'nodeTimeoutMs'>
@@ -124,7 +193,8 @@ async function engineFor(url: string, options: EngineOptions): Promise<Engine> {
     default:
       throw new UnsupportedError(
         `No engine serves ${scheme === undefined ? 'a URL without a scheme' : `${scheme}: URLs`}. ` +
-          'Use redis://, rediss://, valkey://, valkeys://, sqlite:, quorum: or memory:.',
+          'Give connect, or HOLDFAST_URL where connect gets none, a redis://, rediss://, ' +
+          'valkey://, valkeys://, sqlite:, quorum: or memory: URL.',
       )
   }
 }

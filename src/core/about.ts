@@ -6,6 +6,8 @@ export interface About {
   readonly pid?: number
   /** The `label` option of the lease. */
   readonly label?: string
+  /** What a candidate said of itself in `campaign`. */
+  readonly note?: string
 }
 
 /** The text that goes with a place. */
@@ -18,11 +20,12 @@ export function readAbout(text: string): About {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return {}
-    const { host, pid, label } = value as Record<string, unknown>
+    const { host, pid, label, note } = value as Record<string, unknown>
     return {
       ...(typeof host === 'string' ? { host } : {}),
       ...(typeof pid === 'number' ? { pid } : {}),
       ...(typeof label === 'string' ? { label } : {}),
+      ...(typeof note === 'string' ? { note } : {}),
     }
   } catch {
     // A foreign value or an older format: an unknown holder is no reason to fail.

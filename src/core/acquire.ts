@@ -6,6 +6,9 @@ import { Lease, trustedUntil } from './lease.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 
+/** Why a call stops to listen. Told once and for all: an abort without a reason makes an error. */
+const SETTLED: Error = new Error('The call is over')
+
 /** How a place is asked for. */
 export interface Request {
   readonly place: Place
@@ -13,6 +16,8 @@ export interface Request {
   /** `Infinity` waits for ever, 0 tries once. */
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
+  /** What is made of the grant: a lease unless told otherwise. */
+  readonly make?: typeof Lease
 }
 
 /**
@@ -51,6 +56,8 @@ class Acquisition implements Tended {
   /** The lease was handed out. */
   #won = false
   #listening: AbortController | undefined
+  /** The engine was asked for news and has not answered. */
+  #awaiting = false
   #seen: Waiting | undefined
   #occupant: Occupant | undefined
   #answeredAt: number
@@ -188,7 +195,8 @@ class Acquisition implements Tended {
     }
     this.#won = true
     this.#settle(() => {
-      const lease = new Lease(core, this.place, held.fence, until, this.#request.renew)
+      const { make = Lease } = this.#request
+      const lease = new make(core, this.place, held.fence, until, this.#request.renew)
       const waitedMs = core.clock.now() - this.#startedAt
       core.events.emit('granted', { lease, waitedMs })
       this.#resolve(lease)
@@ -206,6 +214,8 @@ class Acquisition implements Tended {
       events.emit('waiting', {
         name: this.place.name,
         identity: this.place.identity,
+        kind: this.place.shape.kind,
+        permits: this.place.permits,
         ahead: waiting.ahead,
         occupant: this.#occupant,
       })
@@ -223,13 +233,16 @@ class Acquisition implements Tended {
     const { signal } = this.#listening
     try {
       while (!this.#settled) {
+        this.#awaiting = true
         const news = await engine.wait(this.place, signal)
+        this.#awaiting = false
         if (this.#settled) return
         if (news.state === 'held') this.#granted(news, this.place.grantTtlMs)
         else renewal.schedule(this, 0)
       }
     } catch {
       // Without pushes the looks go on; the next one that finds the place waiting listens again.
+      this.#awaiting = false
       this.#listening = undefined
     }
   }
@@ -260,7 +273,7 @@ class Acquisition implements Tended {
     this.#core.renewal.stop(this)
     this.#stopListening?.()
     answer()
-    this.#listening?.abort()
+    if (this.#awaiting) this.#listening?.abort(SETTLED)
   }
 
   #silence(problem: string, outcome: 'none' | 'unknown' = 'unknown'): EngineError {

@@ -1,9 +1,11 @@
 import { writeAbout } from './about.ts'
 import type { Clock, Random } from './clock.ts'
-import type { Engine, Place } from './engine.ts'
-import { closedError } from './errors.ts'
+import type { Context } from './context.ts'
+import type { Engine, Kind, Place, ReleaseOptions, Shape } from './engine.ts'
+import { closedError, UnsupportedError } from './errors.ts'
 import { Events } from './events.ts'
 import type { LeaseSettings } from './options.ts'
+import { type Hold, Reentry } from './reentry.ts'
 import { Renewal } from './renewal.ts'
 import { persist } from './retry.ts'
 
@@ -20,6 +22,8 @@ export interface CoreParts {
   readonly requestTimeoutMs: number
   readonly host: string
   readonly pid: number
+  /** Carries along which locks the work that runs now stands inside. */
+  readonly context: Context<Hold>
 }
 
 /** What the locks and leases of one Holdfast share. */
@@ -31,10 +35,11 @@ export class Core {
   readonly requestTimeoutMs: number
   readonly events: Events = new Events()
   readonly renewal: Renewal
-  closed = false
+  readonly reentry: Reentry
   readonly #host: string
   readonly #pid: number
   readonly #owed = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
   readonly #ending = new AbortController()
 
   constructor(parts: CoreParts) {
@@ -44,8 +49,36 @@ export class Core {
     this.defaults = parts.defaults
     this.requestTimeoutMs = parts.requestTimeoutMs
     this.renewal = new Renewal(parts.engine, parts.clock)
+    this.reentry = new Reentry(parts.context)
     this.#host = parts.host
     this.#pid = parts.pid
+  }
+
+  /** Whether the Holdfast is being closed or was. */
+  get closed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  /** Aborts when the Holdfast is about to be closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** From here on every call is refused. */
+  startClosing(): void {
+    this.#closing.abort(closedError())
+  }
+
+  /** Throws unless the engine serves this kind of lock. */
+  assertServes(kind: Kind, lock: string): void {
+    const { name, guarantees } = this.engine
+    if (guarantees.kinds.includes(kind)) return
+    const why = guarantees.withoutKinds
+    throw new UnsupportedError(
+      `The ${name} engine serves no lock of kind ${kind}, only ${guarantees.kinds.join(', ')}` +
+        `${why === undefined ? '' : `: ${why}`}.`,
+      lock,
+    )
   }
 
   /** Throws once the Holdfast is closed. */
@@ -54,7 +87,14 @@ export class Core {
   }
 
   /** A new place for a lock, with a fresh identity. */
-  place(name: string, shape: Place['shape'], permits: number, lease: LeaseSettings): Place {
+  place(asked: {
+    readonly name: string
+    readonly shape: Shape
+    readonly permits: number
+    readonly settings: LeaseSettings
+    readonly note?: string | undefined
+  }): Place {
+    const { name, shape, permits, settings: lease, note } = asked
     const waitTtlMs = Math.min(lease.ttlMs, MOST_WAIT_TTL_MS)
     return {
       name,
@@ -71,6 +111,7 @@ export class Core {
         host: this.#host,
         pid: this.#pid,
         ...(lease.label === undefined ? {} : { label: lease.label }),
+        ...(note === undefined ? {} : { note }),
       }),
     }
   }
@@ -95,11 +136,11 @@ export class Core {
    * Gives a place back in the background, for callers that were already answered. Repeated until
    * the engine answers or the place has ended by itself.
    */
-  abandon(place: Place): void {
+  abandon(place: Place, options?: ReleaseOptions): void {
     const { clock, random } = this
     const longest = Math.max(place.ttlMs + place.lockDelayMs, place.waitTtlMs)
     const until = clock.now() + longest + this.requestTimeoutMs
-    const leaving = persist(() => this.engine.release(place), {
+    const leaving = persist(() => this.engine.release(place, options), {
       clock,
       random,
       until: () => until,

@@ -1,4 +1,5 @@
 import type { EngineError } from './errors.ts'
+import type { Expectations, Finding } from './finding.ts'
 
 /** The kinds of lock a line can serve. Kind and capacity are stored with the lock. */
 export type Kind = 'mutex' | 'semaphore' | 'read-write' | 'election'
@@ -231,6 +232,11 @@ export interface Engine {
    * it, `undefined` where it cannot be told. An engine made of engines refuses to count one twice.
    */
   origin?(): Promise<string | undefined>
+  /**
+   * What in this engine's surroundings endangers its promises; nothing when all is well. Takes no
+   * lock. Rejects with `EngineError` when there is no answer; what it may not ask is a finding.
+   */
+  diagnose?(expected: Expectations): Promise<readonly Finding[]>
   /** Ends the engine's own connections and timers. It does not release anything. */
   close(): Promise<void>
 }

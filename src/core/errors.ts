@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'HOLDFAST_ENGINE_FAILED'
   | 'HOLDFAST_NO_QUORUM'
   | 'HOLDFAST_SHAPE_MISMATCH'
+  | 'HOLDFAST_DEADLOCK'
   | 'HOLDFAST_UNSUPPORTED'
   | 'HOLDFAST_CLOSED'
 
@@ -192,6 +193,28 @@ export class ShapeError extends HoldfastError {
   }
 }
 
+/**
+ * A reentrant `run` asked for more of a lock than the work around holds, such as to write inside a
+ * read. It would wait for the end of work that waits for it. Nothing was changed.
+ */
+export class DeadlockError extends HoldfastError {
+  override readonly name = 'DeadlockError'
+
+  constructor(lock: string, shape: Shape, wanted: number, held: number) {
+    const [asks, has] =
+      shape.kind === 'read-write'
+        ? ['write', 'reads']
+        : [`take ${wanted} permits`, `holds ${held} of them`]
+    super(
+      'HOLDFAST_DEADLOCK',
+      `A reentrant run wants to ${asks} under lock ${quote(lock)}, but the work around it ` +
+        `only ${has}, and would wait for itself. Take the larger right first, or end the ` +
+        'smaller one before.',
+      { lock },
+    )
+  }
+}
+
 /** The engine or URL cannot do what was asked. */
 export class UnsupportedError extends HoldfastError {
   override readonly name = 'UnsupportedError'
@@ -218,5 +241,10 @@ export function quote(name: string): string {
 }
 
 function shapeText(shape: Shape): string {
-  return shape.kind === 'semaphore' ? `a semaphore of ${shape.capacity}` : `a ${shape.kind}`
+  return {
+    mutex: 'a mutex',
+    semaphore: `a semaphore of ${shape.capacity}`,
+    'read-write': 'a read-write lock',
+    election: 'an election',
+  }[shape.kind]
 }

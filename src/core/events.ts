@@ -1,4 +1,4 @@
-import type { Occupant } from './engine.ts'
+import type { Kind, Occupant } from './engine.ts'
 import type { HoldfastError, LeaseLostError } from './errors.ts'
 import type { Lease } from './lease.ts'
 
@@ -8,6 +8,8 @@ export interface HoldfastEvents {
   readonly waiting: {
     readonly name: string
     readonly identity: string
+    readonly kind: Kind
+    readonly permits: number
     /** Places in front. */
     readonly ahead: number
     readonly occupant: Occupant | undefined

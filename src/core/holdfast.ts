@@ -1,48 +1,35 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type About, readAbout } from './about.ts'
+import { AllLocks, type AllMember } from './all.ts'
 import { sleep } from './clock.ts'
 import { Core, type CoreParts } from './core.ts'
-import type { Engine, HolderState, LockPage, LockState, WaiterState } from './engine.ts'
+import { diagnose } from './diagnosis.ts'
+import { Election } from './election.ts'
+import type { Engine, LockPage } from './engine.ts'
 import type { HoldfastEvents, Listener } from './events.ts'
+import type { Finding } from './finding.ts'
+import {
+  type BreakReport,
+  forceRelease,
+  inspect,
+  type ListOptions,
+  type LockReport,
+  list,
+  type NamesOptions,
+  names,
+} from './inspection.ts'
 import { Mutex } from './mutex.ts'
 import {
   checkFunction,
   checkName,
   checkObject,
-  checkText,
-  checkWhole,
   type LeaseOptions,
+  type LeaseSettings,
   leaseSettings,
 } from './options.ts'
+import { ReadWriteLock } from './read-write-lock.ts'
+import { Semaphore, type SemaphoreOptions } from './semaphore.ts'
 
 const EVENTS = ['waiting', 'granted', 'jeopardy', 'secured', 'lost', 'released', 'error'] as const
-
-/** Which locks `list` returns. */
-export interface ListOptions {
-  /** Only names that start with this; all by default. */
-  readonly prefix?: string
-  /** Where the page before ended. */
-  readonly cursor?: string
-  /** About how many names a page holds: 1 to 10000, 100 by default. */
-  readonly limit?: number
-}
-
-/** A holder, with what its process told of itself. */
-export interface HolderReport extends Omit<HolderState, 'about'> {
-  readonly about: About
-}
-
-/** A waiter, with what its process told of itself. */
-export interface WaiterReport extends Omit<WaiterState, 'about'> {
-  readonly about: About
-}
-
-/** A lock at one moment. */
-export interface LockReport extends Omit<LockState, 'holders' | 'waiters'> {
-  readonly holders: readonly HolderReport[]
-  /** The first 100 in line order. */
-  readonly waiters: readonly WaiterReport[]
-}
 
 /** Locks on one engine. Make one per process with `connect` or `createHoldfast`, and close it. */
 export class Holdfast implements AsyncDisposable {
@@ -65,20 +52,52 @@ export class Holdfast implements AsyncDisposable {
    */
   mutex(name: string, options?: LeaseOptions): Mutex {
     checkName(name)
-    return new Mutex(this.#core, name, leaseSettings(options, this.#core.defaults))
+    return new Mutex(this.#core, name, this.#settings(options))
+  }
+
+  /**
+   * The lock of this name that leases share, up to `capacity` permits together. Everybody must give
+   * it the same capacity: another one is refused with `ShapeError` while the lock is in use. Throws
+   * `UnsupportedError` where the engine has no semaphores.
+   */
+  semaphore(name: string, options: SemaphoreOptions): Semaphore {
+    checkName(name)
+    checkObject('options', options)
+    return new Semaphore(this.#core, name, options.capacity, this.#settings(options))
+  }
+
+  /**
+   * The lock of this name that many readers or one writer hold. Throws `UnsupportedError` where the
+   * engine has none.
+   */
+  readWriteLock(name: string, options?: LeaseOptions): ReadWriteLock {
+    checkName(name)
+    return new ReadWriteLock(this.#core, name, this.#settings(options))
+  }
+
+  /**
+   * Several locks of this Holdfast as one, all or nothing, without deadlock: mutexes, semaphores
+   * (`{ lock, permits }` for more than one permit), read and write locks, and others made with
+   * `all`, in any order. `options` go before those of the locks. Throws RangeError when one lock is
+   * named twice.
+   */
+  all(locks: readonly AllMember[], options?: LeaseOptions): AllLocks {
+    return new AllLocks(this.#core, locks, options)
+  }
+
+  /**
+   * The election of this name, in which one of many candidates leads. Throws `UnsupportedError`
+   * where the engine has none.
+   */
+  election(name: string, options?: LeaseOptions): Election {
+    checkName(name)
+    return new Election(this.#core, name, this.#settings(options))
   }
 
   /** Who holds the lock and who waits for it, without touching it; `null` when nobody does. */
   async inspect(name: string): Promise<LockReport | null> {
     checkName(name)
-    this.#core.assertOpen(name)
-    const state = await this.#core.reach(() => this.engine.inspect(name))
-    if (state === null) return null
-    const told = <T extends { about: string }>(place: T) => ({
-      ...place,
-      about: readAbout(place.about),
-    })
-    return { ...state, holders: state.holders.map(told), waiters: state.waiters.map(told) }
+    return await inspect(this.#core, name)
   }
 
   /**
@@ -86,14 +105,34 @@ export class Holdfast implements AsyncDisposable {
    * may stand on two pages.
    */
   async list(options: ListOptions = {}): Promise<LockPage> {
-    checkObject('options', options)
-    const { prefix = '', cursor, limit = 100 } = options
-    checkText('prefix', prefix)
-    if (cursor !== undefined) checkText('cursor', cursor)
-    checkWhole('limit', limit, 1, 10_000)
+    return await list(this.#core, options)
+  }
+
+  /** The names of held locks, page after page, each once. Rejects like `list`. */
+  names(options: NamesOptions = {}): AsyncIterableIterator<string> {
+    return names(this.#core, options)
+  }
+
+  /**
+   * Breaks the leases that are there, and ends a minimum hold or a lock delay. The next waiters are
+   * granted at once, with larger fences. A holder that was broken is told at its next renewal, by a
+   * `LeaseLostError` with the reason `refused`: until then it may go on writing, so let the resource
+   * refuse smaller fences. Resolves to who was broken; nobody when the lock was free. Rejects with
+   * `EngineError` when the engine cannot be reached.
+   */
+  async forceRelease(name: string): Promise<BreakReport> {
+    checkName(name)
+    return await forceRelease(this.#core, name)
+  }
+
+  /**
+   * What endangers the promises here, the worst first; empty when nothing was found. Looks at the
+   * engine and at what is around it, takes a lock of its own and gives it back. It needs no further
+   * rights: what it may not ask is a finding too. An engine that does not answer is a finding.
+   */
+  async diagnose(): Promise<readonly Finding[]> {
     this.#core.assertOpen()
-    const query = { prefix, limit, ...(cursor === undefined ? {} : { cursor }) }
-    return await this.#core.reach(() => this.engine.list(query))
+    return await diagnose(this.#core)
   }
 
   /**
@@ -123,9 +162,13 @@ export class Holdfast implements AsyncDisposable {
     return this.close()
   }
 
+  #settings(options: LeaseOptions | undefined): LeaseSettings {
+    return leaseSettings(options, this.#core.defaults)
+  }
+
   async #close(): Promise<void> {
     const core = this.#core
-    core.closed = true
+    core.startClosing()
     const left = Promise.all(core.renewal.tended.map((tended) => tended.shutdown())).then(() =>
       core.settleOwed(),
     )

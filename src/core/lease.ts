@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Core } from './core.ts'
-import type { Held, Place, Standing, Unknown } from './engine.ts'
+import type { Held, Kind, Place, ReleaseOptions, Shape, Standing, Unknown } from './engine.ts'
 import {
   closedError,
   type EngineError,
@@ -43,6 +43,11 @@ export function trustedUntil(held: Held, lifeMs: number): number {
 export class Lease implements AsyncDisposable {
   /** Name of the lock. */
   readonly name: string
+  readonly kind: Kind
+  /** How much of the lock's capacity it takes: 1 of 1 for a mutex. */
+  readonly permits: number
+  /** @internal */
+  readonly shape: Shape
   /**
    * Fencing token: larger than that of every earlier grant of this lock. Hand it to the resource
    * and let the resource refuse a smaller one than the largest it saw.
@@ -55,6 +60,9 @@ export class Lease implements AsyncDisposable {
   /** @internal */
   constructor(core: Core, place: Place, fence: number, until: number, renew: boolean) {
     this.name = place.name
+    this.kind = place.shape.kind
+    this.permits = place.permits
+    this.shape = place.shape
     this.fence = fence
     this.identity = place.identity
     this.#tending = new LeaseTending(core, place, until, renew, this)
@@ -114,6 +122,16 @@ export class Lease implements AsyncDisposable {
     await this.#tending.dispose()
   }
 
+  /** @internal Gives back what was never used: no minimum hold applies. Never rejects. */
+  async giveBack(): Promise<void> {
+    await this.#tending.dispose({ force: true })
+  }
+
+  /** @internal Renews no more, so that it ends with its ttl at the latest. */
+  lapse(): void {
+    this.#tending.lapse()
+  }
+
   /** @internal Releases after work that ended well; resolves to the loss, if there was one. */
   finish(): Promise<LeaseLostError | undefined> {
     return this.#tending.dispose()
@@ -125,7 +143,7 @@ class LeaseTending implements Tended {
   readonly place: Place
   readonly #core: Core
   readonly #lease: Lease
-  readonly #renews: boolean
+  #renews: boolean
   readonly #grantedAt: number
   #until: number
   #state: LeaseState = 'held'
@@ -220,15 +238,20 @@ class LeaseTending implements Tended {
     this.assertHeld(0)
   }
 
-  release(): Promise<boolean> {
-    this.#releasing ??= this.#release()
+  lapse(): void {
+    this.#renews = false
+    this.#core.renewal.schedule(this, Number.POSITIVE_INFINITY)
+  }
+
+  release(options?: ReleaseOptions): Promise<boolean> {
+    this.#releasing ??= this.#release(options)
     return this.#releasing
   }
 
-  async dispose(): Promise<LeaseLostError | undefined> {
+  async dispose(options?: ReleaseOptions): Promise<LeaseLostError | undefined> {
     this.#noticeDeadline()
     try {
-      const released = await this.release()
+      const released = await this.release(options)
       return released ? undefined : (this.#loss ?? this.#lossError('refused'))
     } catch (error) {
       this.#core.events.emit('error', { name: this.place.name, error })
@@ -236,12 +259,12 @@ class LeaseTending implements Tended {
     }
   }
 
-  async #release(): Promise<boolean> {
+  async #release(options: ReleaseOptions | undefined): Promise<boolean> {
     const { place } = this
     const core = this.#core
     if (!this.#lease.held) {
       // Unconfirmed is not gone: an unanswered renewal may have kept the lock on the engine.
-      if (this.#loss?.reason === 'expired') core.abandon(place)
+      if (this.#loss?.reason === 'expired') core.abandon(place, options)
       return false
     }
     this.#state = 'released'
@@ -250,7 +273,7 @@ class LeaseTending implements Tended {
     try {
       const there = await core.reach(async () => {
         try {
-          return await core.engine.release(place)
+          return await core.engine.release(place, options)
         } catch (error) {
           doubtful ||= (error as Partial<EngineError>).outcome !== 'none'
           throw error
@@ -262,7 +285,7 @@ class LeaseTending implements Tended {
       if (released) core.events.emit('released', { lease: this.#lease, heldMs })
       return released
     } catch (error) {
-      core.abandon(place)
+      core.abandon(place, options)
       throw error
     }
   }
@@ -290,6 +313,7 @@ class LeaseTending implements Tended {
       this.#state = 'jeopardy'
       events.emit('jeopardy', { lease: this.#lease, remainingMs, error })
     }
+    if (!this.#renews) return
     const pauseMs = Math.min(backoffMs(this.#failures, random), this.place.ttlMs / 10)
     renewal.schedule(this, Math.min(pauseMs, this.#until - clock.now()))
   }

@@ -1,7 +1,7 @@
 import { acquire } from './acquire.ts'
 import type { Core } from './core.ts'
 import type { Absent, Shape } from './engine.ts'
-import { AcquireTimeoutError, closedError } from './errors.ts'
+import { AcquireTimeoutError, quote } from './errors.ts'
 import { Lease } from './lease.ts'
 import {
   type AcquireOptions,
@@ -9,25 +9,44 @@ import {
   type LeaseOptions,
   type LeaseSettings,
   leaseSettings,
+  type RunOptions,
+  runsReentrant,
   waitLimit,
   waitSignal,
 } from './options.ts'
+import { runInside, runWith } from './run.ts'
+
+/** What a lock is, for whoever asks for it. */
+export interface Ask {
+  readonly name: string
+  readonly shape: Shape
+  readonly permits: number
+  readonly settings: LeaseSettings
+}
 
 /**
  * The verbs that every lock has. A lock object is a name and its defaults: it holds no state, costs
- * nothing on the engine and may be shared by any number of callers.
+ * nothing on the engine and may be shared by any number of callers. `Extra` are the options that
+ * only some locks take.
  */
-export class Lock {
+export class Lock<Extra = unknown> {
   readonly name: string
   readonly #core: Core
   readonly #shape: Shape
+  readonly #permits: (options: unknown) => number
   readonly #settings: LeaseSettings
 
   /** @internal */
-  constructor(core: Core, name: string, shape: Shape, settings: LeaseSettings) {
-    this.name = name
+  constructor(
+    core: Core,
+    lock: { name: string; shape: Shape; permits: (options: unknown) => number },
+    settings: LeaseSettings,
+  ) {
+    core.assertServes(lock.shape.kind, lock.name)
+    this.name = lock.name
     this.#core = core
-    this.#shape = shape
+    this.#shape = lock.shape
+    this.#permits = lock.permits
     this.#settings = settings
   }
 
@@ -36,7 +55,7 @@ export class Lock {
    * after `timeoutMs`, with the reason of `signal` when that aborts, with `EngineError` when the
    * engine cannot be reached, with `ShapeError` when the name is in use by something else.
    */
-  async acquire(options?: AcquireOptions): Promise<Lease> {
+  async acquire(options?: AcquireOptions & Extra): Promise<Lease> {
     const timeoutMs = waitLimit(options)
     const answer = await this.#take(options, timeoutMs)
     if (answer instanceof Lease) return answer
@@ -44,7 +63,7 @@ export class Lock {
   }
 
   /** Resolves to a lease, or to `null` when the lock is taken or waited for. Never waits. */
-  async tryAcquire(options?: LeaseOptions): Promise<Lease | null> {
+  async tryAcquire(options?: LeaseOptions & Extra): Promise<Lease | null> {
     const answer = await this.#take(options, 0)
     return answer instanceof Lease ? answer : null
   }
@@ -53,29 +72,41 @@ export class Lock {
    * Acquires, runs `work` with the lease, releases. Resolves to what `work` returned and rejects
    * with what it threw; with `LeaseLostError` when `work` ended well but the lease was lost before;
    * and like `acquire` when the lock was not granted. A failing release changes neither.
+   *
+   * Inside work that holds the lock already it waits for that work, which waits for it, unless
+   * `reentrant` says that it may share the lease.
    */
-  async run<T>(work: (lease: Lease) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
+  async run<T>(
+    work: (lease: Lease) => T | PromiseLike<T>,
+    options?: RunOptions & Extra,
+  ): Promise<T> {
     checkFunction('work', work)
-    const lease = await this.acquire(options)
-    let result: T
-    try {
-      result = await work(lease)
-    } catch (error) {
-      await lease.finish()
-      throw error
+    const core = this.#core
+    if (runsReentrant(options)) {
+      const held = core.reentry.find(this.name, this.#shape, this.#permits(options))
+      if (held !== undefined) return await runInside(core, held, work)
     }
-    const closedMeanwhile = this.#core.closed
-    const loss = await lease.finish()
-    if (loss !== undefined) throw loss
-    // close() gave the lock back while the work still ran.
-    if (closedMeanwhile) throw closedError(this.name)
-    return result
+    const lease = await this.acquire(options)
+    return await runWith(core, { lease, leases: [lease] }, work)
   }
 
-  async #take(options: AcquireOptions | undefined, timeoutMs: number): Promise<Lease | Absent> {
+  /** @internal What is asked for with these options, of the same Holdfast only. */
+  ask(core: Core, options: unknown): Ask {
+    if (core !== this.#core) {
+      throw new RangeError(`The lock ${quote(this.name)} belongs to another Holdfast.`)
+    }
+    const permits = this.#permits(options)
+    return { name: this.name, shape: this.#shape, permits, settings: this.#settings }
+  }
+
+  async #take(
+    options: (AcquireOptions & Extra) | undefined,
+    timeoutMs: number,
+  ): Promise<Lease | Absent> {
     const settings = leaseSettings(options, this.#settings)
+    const permits = this.#permits(options)
     const signal = waitSignal(options)
-    const place = this.#core.place(this.name, this.#shape, 1, settings)
+    const place = this.#core.place({ name: this.name, shape: this.#shape, permits, settings })
     return await acquire(this.#core, { place, renew: settings.renew, timeoutMs, signal })
   }
 }

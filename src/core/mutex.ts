@@ -6,6 +6,6 @@ import type { LeaseSettings } from './options.ts'
 export class Mutex extends Lock {
   /** @internal */
   constructor(core: Core, name: string, settings: LeaseSettings) {
-    super(core, name, { kind: 'mutex', capacity: 1 }, settings)
+    super(core, { name, shape: { kind: 'mutex', capacity: 1 }, permits: () => 1 }, settings)
   }
 }

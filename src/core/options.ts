@@ -34,6 +34,16 @@ export interface AcquireOptions extends LeaseOptions {
   readonly signal?: AbortSignal
 }
 
+/** How to wait for a lease, and whether the work around may share its own. */
+export interface RunOptions extends AcquireOptions {
+  /**
+   * Inside work that `run` of this Holdfast gave the lock to, with enough permits, run at once and
+   * share that lease. The right goes with the asynchronous context: whatever the work starts has
+   * it, until the `run` around it ends. `false` by default.
+   */
+  readonly reentrant?: boolean
+}
+
 /** Lease options with every gap filled. */
 export interface LeaseSettings {
   readonly ttlMs: number
@@ -85,6 +95,14 @@ export function waitLimit(options: AcquireOptions | undefined): number {
   if (options?.timeoutMs === undefined) return Number.POSITIVE_INFINITY
   checkWhole('timeoutMs', options.timeoutMs, 0, MAX_MS)
   return options.timeoutMs
+}
+
+export function runsReentrant(options: RunOptions | undefined): boolean {
+  if (options === undefined) return false
+  checkObject('options', options)
+  const { reentrant } = options
+  if (reentrant === undefined || typeof reentrant === 'boolean') return reentrant === true
+  throw new TypeError(`reentrant must be true or false, got ${show(reentrant)}.`)
 }
 
 export function waitSignal(options: AcquireOptions | undefined): AbortSignal | undefined {

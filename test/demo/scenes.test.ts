@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningServer, startServer } from '../support/servers.ts'
 import { describeServers } from '../support/servers-under-test.ts'
@@ -12,7 +15,15 @@ interface Interval {
   ending: string
 }
 
-beforeAll(build)
+let temporary: string
+
+beforeAll(async () => {
+  await build()
+  temporary = mkdtempSync(join(tmpdir(), 'holdfast-scenes-'))
+})
+afterAll(() => rmSync(temporary, { recursive: true, force: true }))
+
+const demoFolders = (): string[] => readdirSync(temporary)
 
 /** Types of what each process did, in order. */
 function deedsOf(events: readonly Event[], name: string): string[] {
@@ -22,6 +33,14 @@ function deedsOf(events: readonly Event[], name: string): string[] {
 }
 
 const turn = ['tries', 'acquires', 'executes', 'completes', 'releases', 'released']
+
+interface House {
+  readonly engine: string
+  readonly args: readonly string[]
+  /** How long a dead holder's lease still keeps the others out. */
+  readonly leftMs: { readonly least: number; readonly most: number }
+  expectNothingLeft(): Promise<void>
+}
 
 describeServers('the demo', (name) => {
   let server: RunningServer
@@ -33,20 +52,38 @@ describeServers('the demo', (name) => {
     await server?.stop()
   })
 
+  scenes(() => ({
+    engine: 'redis',
+    args: ['--url', server.url],
+    // The lease was two seconds long.
+    leftMs: { least: 1000, most: 3000 },
+    async expectNothingLeft() {
+      const keys = (await server.cli('keys', '*')).split('\n').filter(Boolean)
+      for (const key of keys) {
+        expect(key).toMatch(/~fence$/)
+        expect(Number(await server.cli('pttl', key))).toBeGreaterThan(0)
+      }
+    },
+  }))
+})
+
+describe('the demo on a file of its own', () => {
+  scenes(() => ({
+    engine: 'sqlite',
+    args: [],
+    // It ends with its process.
+    leftMs: { least: 0, most: 3000 },
+    expectNothingLeft: async () => expect(demoFolders()).toEqual([]),
+  }))
+})
+
+function scenes(house: () => House): void {
   async function play(...args: string[]): Promise<{ code: number | null; events: Event[] }> {
-    const run = holdfast(['demo', '--json', '--url', server.url, ...args])
+    const run = holdfast(['demo', '--json', ...house().args, ...args], { TMPDIR: temporary })
     const { code, err } = await run.end()
     expect(err).toBe('')
     expect(run.processes()).toEqual([])
     return { code, events: run.events }
-  }
-
-  async function expectNothingLeft(): Promise<void> {
-    const keys = (await server.cli('keys', '*')).split('\n').filter(Boolean)
-    for (const key of keys) {
-      expect(key).toMatch(/~fence$/)
-      expect(Number(await server.cli('pttl', key))).toBeGreaterThan(0)
-    }
   }
 
   it('gives everybody the lock, one at a time', async () => {
@@ -55,7 +92,7 @@ describeServers('the demo', (name) => {
     expect(summary).toMatchObject({
       type: 'summary',
       scene: 'line',
-      engine: 'redis',
+      engine: house().engine,
       processes: 4,
       granted: 4,
       refused: 0,
@@ -72,7 +109,7 @@ describeServers('the demo', (name) => {
     const fences = intervals.map(({ fence }) => fence)
     expect(fences).toEqual(fences.toSorted((a, b) => a - b))
     for (const { fromMs, toMs } of intervals) expect(toMs - fromMs).toBeGreaterThanOrEqual(150)
-    await expectNothingLeft()
+    await house().expectNothingLeft()
   })
 
   it('lets one of those who try once have it, and tells the others', async () => {
@@ -87,7 +124,7 @@ describeServers('the demo', (name) => {
       expect([winner, undefined]).toContain(holder)
       expect(deedsOf(events, String(process))).toEqual(['tries', 'refused'])
     }
-    await expectNothingLeft()
+    await house().expectNothingLeft()
   })
 
   it('survives a holder that is killed, and refuses its late write', async () => {
@@ -105,9 +142,9 @@ describeServers('the demo', (name) => {
     const killed = events.find(({ type }) => type === 'killed')
     const successor = events.find(({ type }) => type === 'succeeds')
     expect(successor).toMatchObject({ dead: killed?.process })
-    // It got in when the dead one's lease had ended, which was two seconds long.
-    expect(successor?.['afterMs']).toBeGreaterThan(1000)
-    expect(successor?.['afterMs']).toBeLessThan(3000)
+    const { least, most } = house().leftMs
+    expect(successor?.['afterMs']).toBeGreaterThan(least)
+    expect(successor?.['afterMs']).toBeLessThan(most)
     const [first, late] = events.filter(({ type }) => type === 'writes')
     expect(first).toMatchObject({ process: successor?.process, accepted: true, late: false })
     expect(late).toMatchObject({ process: killed?.process, accepted: false, late: true })
@@ -115,9 +152,9 @@ describeServers('the demo', (name) => {
     expect(Number(late?.['fence'])).toBeLessThan(Number(first?.['fence']))
     const intervals = events.at(-1)?.['intervals'] as Interval[]
     expect(intervals[0]).toMatchObject({ process: killed?.process, ending: 'killed' })
-    await expectNothingLeft()
+    await house().expectNothingLeft()
   })
-})
+}
 
 describe('the demo', () => {
   let server: RunningServer

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -38,7 +38,7 @@ async function play(
 ): Promise<{ code: number; out: string }> {
   const stdout = new PassThrough()
   const world = { stdout: stdout as unknown as NodeJS.WriteStream, stderr: new PassThrough(), env }
-  const short = ['--processes', '2', '--task-ms', '20', ...args]
+  const short = ['--redis', '--processes', '2', '--task-ms', '20', ...args]
   const code = await demo(short, world, { workerFile, keeperFile, localPort: port })
   return { code, out: String(stdout.read() ?? '') }
 }
@@ -46,7 +46,7 @@ async function play(
 const folders = (): string[] =>
   readdirSync(tmpdir()).filter((name) => name.startsWith('holdfast-demo-'))
 
-describe('a server that is not given', () => {
+describe('a server that is to be found', () => {
   it('is the one that answers', async () => {
     await using server = await startServer()
     const { code, out } = await play([], { port: server.port })
@@ -83,7 +83,7 @@ describe('a server that is not given', () => {
   })
 
   it('is said to be missing, with what to do', async () => {
-    const run = demoAt(await freePort(), [], { PATH: emptyFolder })
+    const run = demoAt(await freePort(), ['--redis'], { PATH: emptyFolder })
     const { code, out, err } = await run.end()
     expect({ code, out }).toEqual({ code: 69, out: '' })
     expect(err).toMatch(/^no server found: .*Install one .*--url redis:\/\/.*\n$/)
@@ -92,20 +92,21 @@ describe('a server that is not given', () => {
   it('is said to want a password', async () => {
     await using server = await startServer()
     await server.call('config', 'set', 'requirepass', 'secret')
-    const { code, err } = await demoAt(server.port, [], { PATH: emptyFolder }).end()
+    const { code, err } = await demoAt(server.port, ['--redis'], { PATH: emptyFolder }).end()
     expect(code).toBe(69)
     expect(err).toContain(`the Redis at localhost:${server.port} wants a password`)
   })
 
   it('is not looked for further when the chosen program does not work', async () => {
     const port = await freePort()
-    const none = await demoAt(port, [], { HOLDFAST_REDIS_SERVER: '/nowhere/redis' }).end()
+    const nowhere = { HOLDFAST_REDIS_SERVER: '/nowhere/redis' }
+    const none = await demoAt(port, ['--redis'], nowhere).end()
     expect(none).toMatchObject({ code: 69, out: '' })
     expect(none.err).toContain('"/nowhere/redis", which is not a program')
     const broken = join(emptyFolder, 'broken')
     writeFileSync(broken, '#!/bin/sh\necho "it is broken" >&2\nexit 3\n')
     chmodSync(broken, 0o755)
-    const failed = await demoAt(port, [], { HOLDFAST_REDIS_SERVER: broken }).end()
+    const failed = await demoAt(port, ['--redis'], { HOLDFAST_REDIS_SERVER: broken }).end()
     expect(failed).toMatchObject({ code: 69, err: `${broken} did not start: it is broken\n` })
     rmSync(broken)
   })
@@ -180,7 +181,8 @@ describe.skipIf(process.platform !== 'linux')('the end of a demo', () => {
   })
 
   it.each(['SIGINT', 'SIGKILL'] as const)('by %s ends its own server', async (signal) => {
-    const run = demoAt(await freePort(), long, { HOLDFAST_REDIS_SERVER: program })
+    const env = { HOLDFAST_REDIS_SERVER: program }
+    const run = demoAt(await freePort(), ['--redis', ...long], env)
     await somebodyWaits(run)
     // The demo, three workers, a keeper and the server.
     expect(run.processes()).toHaveLength(6)
@@ -194,7 +196,8 @@ describe.skipIf(process.platform !== 'linux')('the end of a demo', () => {
   })
 
   it('by Ctrl-C while it starts', async () => {
-    const run = demoAt(await freePort(), ['--processes', '20'], { HOLDFAST_REDIS_SERVER: program })
+    const env = { HOLDFAST_REDIS_SERVER: program }
+    const run = demoAt(await freePort(), ['--redis', '--processes', '20'], env)
     await until(() => run.processes().length >= 5, {
       what: 'some to be started',
       timeoutMs: 20_000,
@@ -205,10 +208,13 @@ describe.skipIf(process.platform !== 'linux')('the end of a demo', () => {
   })
 
   it('comes when nobody reads any more', async () => {
-    const command = `"${process.execPath}" "${main}" demo --json --task-ms 60000 | head -3`
-    const run = new Run('/bin/sh', ['-c', command], { HOLDFAST_URL: server.url })
-    expect(await run.end()).toMatchObject({ code: 0, err: '' })
-    await until(() => run.processes().length === 0, { what: 'every process to end' })
+    // Only a write can notice: every second another turn is told, for as long as it takes `head`.
+    const demo = `"${process.execPath}" "${main}" demo --json --processes 8 --task-ms 1000`
+    const run = new Run('/bin/sh', ['-c', `( ${demo}; echo $? >&2 ) | head -3`], {
+      HOLDFAST_URL: server.url,
+    })
+    expect(await run.end()).toMatchObject({ code: 0, err: `${128 + constants.signals.SIGPIPE}\n` })
+    expect(run.processes()).toEqual([])
     expect(run.events).toHaveLength(3)
   })
 })

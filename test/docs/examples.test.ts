@@ -58,8 +58,10 @@ describe('examples in the documents', () => {
   })
 
   it.each(examples)('$title runs, and ends by itself', async ({ file }) => {
+    const env = { ...process.env, XDG_STATE_HOME: folder, HOLDFAST_URL: '' }
     const { stderr } = await run(process.execPath, [join(folder, `${file}.mjs`)], {
       timeout: 20_000,
+      env,
     })
     expect(stderr).toBe('')
   })
@@ -77,5 +79,22 @@ describe('docs/errors.md', () => {
     const headings = [...page.matchAll(/^## (\S+)$/gm)].map(([, code]) => code)
     expect(new Set(headings)).toEqual(codes)
     expect(headings).toHaveLength(codes.size)
+  })
+})
+
+describe('docs/diagnose.md', () => {
+  it('has one heading for each code of a finding, and no other', () => {
+    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(
+      (file) => /diagnosis[a-z-]*\.ts$/.test(file),
+    )
+    const codes = sources.flatMap((file) => {
+      const source = readFileSync(join(root, 'src', file), 'utf8')
+      const given = /(?:code: |new TrialFailure\(\s*)'([a-z-]+)'/g
+      return [...source.matchAll(given)].map(([, code]) => code)
+    })
+    const page = readFileSync(join(root, 'docs/diagnose.md'), 'utf8')
+    const headings = [...page.matchAll(/^## (\S+)$/gm)].map(([, code]) => code)
+    expect(new Set(headings)).toEqual(new Set(codes))
+    expect(headings).toHaveLength(new Set(headings).size)
   })
 })

@@ -68,14 +68,14 @@ export async function release(
   reference: Reference,
   system: System,
   actor: Actor,
-  manner: Manner,
+  { force, manner }: { readonly force: boolean; readonly manner: Manner },
 ): Promise<void> {
   const [expected, released] = await inManner(
     system,
     actor,
     manner,
-    () => reference.release(actor),
-    () => system.engineOf(actor).release(system.placeOf(actor)),
+    () => reference.release(actor, force),
+    () => system.engineOf(actor).release(system.placeOf(actor), { force }),
   )
   if (!system.blurred) assert.equal(released, expected, `actor ${actor.number} was there`)
 }

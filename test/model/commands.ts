@@ -30,6 +30,7 @@ export function histories(
   const shapes = SHAPES.filter(({ kind }) => kinds.includes(kind))
   const manner = fc.constantFrom<Manner>('once', 'once', 'twice', 'lost')
   const actor = fc.nat(999)
+  const force = fc.nat(4).map((number) => number === 0)
   const often = { weight: 4, arbitrary: fc.constant(LONG_MS) }
   const life = fc.oneof(often, { weight: 3, arbitrary: fc.constant(shortMs) })
   // A lock that stays taken for the rest of the history teaches nothing more.
@@ -73,7 +74,7 @@ export function histories(
           fc
             .record({ process: fc.nat(PROCESSES - 1), manner })
             .map((details) => new RenewAll(details)),
-          fc.record({ actor, manner }).map((details) => new Release(details)),
+          fc.record({ actor, force, manner }).map((details) => new Release(details)),
           actor.map((each) => new Hear(each)),
           fc.nat(LOCKS - 1).map((lock) => new Inspect(lock)),
           fc.boolean().map((look) => new Pause(shortMs, look)),
@@ -222,10 +223,12 @@ class RenewAll implements Command {
 
 class Release implements Command {
   readonly actor: number
+  readonly force: boolean
   readonly manner: Manner
 
-  constructor(details: { actor: number; manner: Manner }) {
+  constructor(details: { actor: number; force: boolean; manner: Manner }) {
     this.actor = details.actor
+    this.force = details.force
     this.manner = details.manner
   }
 
@@ -236,11 +239,11 @@ class Release implements Command {
   async run(reference: Reference, system: System): Promise<void> {
     if (system.blurred) return
     const actor = pick(reference.actors, this.actor)
-    await release(reference, system, actor, this.manner)
+    await release(reference, system, actor, this)
   }
 
   toString(): string {
-    return `release #${this.actor}, ${this.manner}`
+    return `${this.force ? 'break' : 'release'} #${this.actor}, ${this.manner}`
   }
 }
 

@@ -53,10 +53,11 @@ export class Reference {
     return this.#noted(actor, spot ?? { state: 'absent' })
   }
 
-  release(actor: Actor): boolean {
+  release(actor: Actor, force: boolean): boolean {
     actor.pushed = undefined
     actor.left = true
-    return this.#operate(actor.lock, (line, moment) => line.release(actor.place, moment)) ?? false
+    const { lock, place } = actor
+    return this.#operate(lock, (line, moment) => line.release(place, moment, force)) ?? false
   }
 
   inspect(lock: number): Picture | null {

@@ -1,4 +1,15 @@
-import { connect, createHoldfast, type Holdfast, type Lease, type LockReport } from 'holdfast'
+import {
+  type AllLease,
+  connect,
+  createHoldfast,
+  type Holdfast,
+  type Leader,
+  type Leadership,
+  type Lease,
+  type LockReport,
+  type OncePerOutcome,
+  oncePer,
+} from 'holdfast'
 import { memory } from 'holdfast/memory'
 import { redis } from 'holdfast/redis'
 import { Redis } from 'ioredis'
@@ -21,6 +32,40 @@ describe('types', () => {
     expectTypeOf(mutex.acquire()).toEqualTypeOf<Promise<Lease>>()
     expectTypeOf(mutex.tryAcquire()).toEqualTypeOf<Promise<Lease | null>>()
     expectTypeOf(holdfast.inspect('m')).toEqualTypeOf<Promise<LockReport | null>>()
+  })
+
+  it('are the same for every lock', () => {
+    const pool = holdfast.semaphore('pool', { capacity: 3 })
+    const { read, write } = holdfast.readWriteLock('config')
+    expectTypeOf(pool.run(({ permits }) => permits, { permits: 2 })).toEqualTypeOf<
+      Promise<number>
+    >()
+    for (const lock of [read, write]) {
+      expectTypeOf(lock.acquire({ timeoutMs: 5 })).toEqualTypeOf<Promise<Lease>>()
+      // @ts-expect-error: only a semaphore has permits
+      void lock.acquire({ permits: 2 })
+    }
+    // @ts-expect-error: a semaphore has a capacity
+    void holdfast.semaphore('pool', {})
+    const all = holdfast.all([mutex, read, pool, { lock: pool, permits: 2 }, holdfast.all([write])])
+    expectTypeOf(all.acquire()).toEqualTypeOf<Promise<AllLease>>()
+    expectTypeOf(all.tryAcquire()).toEqualTypeOf<Promise<AllLease | null>>()
+    expectTypeOf(all.run(({ fences }) => fences.get('m'))).toEqualTypeOf<
+      Promise<number | undefined>
+    >()
+    // @ts-expect-error: an election is no lock
+    holdfast.all([holdfast.election('e')])
+  })
+
+  it('tell who leads, and what came of a tick', async () => {
+    const election = holdfast.election('e')
+    expectTypeOf(election.campaign({ note: 'me' })).toEqualTypeOf<Promise<Leadership>>()
+    expectTypeOf<Leadership>().toExtend<Lease>()
+    expectTypeOf(election.leader()).toEqualTypeOf<Promise<Leader | null>>()
+    for await (const leader of election.observe()) {
+      expectTypeOf(leader).toEqualTypeOf<Leader | null>()
+    }
+    expectTypeOf(oncePer(mutex, 1000, () => 7)).toEqualTypeOf<Promise<OncePerOutcome<number>>>()
   })
 
   it('let a lease and a Holdfast be used with await using', () => {
@@ -47,5 +92,9 @@ describe('types', () => {
       expectTypeOf(error.reason).toEqualTypeOf<'expired' | 'refused' | 'short' | 'released'>()
     })
     expectTypeOf(connect('memory:')).toEqualTypeOf<Promise<Holdfast>>()
+    expectTypeOf(connect()).toEqualTypeOf<Promise<Holdfast>>()
+    expectTypeOf(connect({ ttlMs: 1000 })).toEqualTypeOf<Promise<Holdfast>>()
+    // @ts-expect-error: a URL that may be missing is not the default
+    void (() => connect(process.env['REDIS_URL']))
   })
 })

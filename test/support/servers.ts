@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,10 @@ export interface StartOptions {
   port?: number
   /** Where the server keeps its data; a temporary folder that goes with the server. */
   dir?: string
+  /** Files to lay into that folder before the first start, by name. */
+  files?: Readonly<Record<string, string>>
+  /** Which of them is the server's configuration; a Sentinel needs one that it can rewrite. */
+  config?: string
 }
 
 export interface RunningServer {
@@ -36,6 +40,8 @@ export interface RunningServer {
   readonly dir: string
   readonly name: string
   readonly version: string
+  /** False between `kill` and `start`, and after `stop`. */
+  readonly running: boolean
   /** Ends the server for good. May be called twice, and while paused. */
   stop(): Promise<void>
   /** Ends the process, `SIGKILL` unless told, and keeps port and data for a later `start`. */
@@ -58,10 +64,14 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
   const temporary = options.dir === undefined
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'holdfast-server-')))
   if (temporary) reaper.watchFolder(dir)
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    await writeFile(join(dir, name), text)
+  }
 
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort())
-    const server = new ServerProcess({ binary, port, dir, args: options.args ?? [], temporary })
+    const args = options.args ?? []
+    const server = new ServerProcess({ binary, port, dir, args, temporary, config: options.config })
     try {
       await server.start()
       return server
@@ -123,7 +133,7 @@ function serverOption(name: string): { server?: ServerName } {
   return /^(redis|valkey)-\d/.test(name) ? { server: name as ServerName } : {}
 }
 
-class PortTakenError extends Error {
+export class PortTakenError extends Error {
   override name = 'PortTakenError'
 }
 
@@ -134,6 +144,7 @@ interface Settings {
   args: readonly string[]
   /** The folder is ours to delete. */
   temporary: boolean
+  config: string | undefined
 }
 
 class ServerProcess implements RunningServer {
@@ -155,6 +166,10 @@ class ServerProcess implements RunningServer {
 
   get url(): string {
     return `redis://${this.host}:${this.port}`
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined && !ended(this.#child)
   }
 
   get pid(): number {
@@ -245,7 +260,9 @@ class ServerProcess implements RunningServer {
   }
 
   #arguments(): string[] {
-    const fixed = ['--port', String(this.port), '--bind', this.host, '--dir', this.dir]
+    const { config } = this.#settings
+    const first = config === undefined ? [] : [join(this.dir, config)]
+    const fixed = [...first, '--port', String(this.port), '--bind', this.host, '--dir', this.dir]
     // Replicas are in step at once instead of after the default five seconds.
     return [...fixed, '--save', '', '--repl-diskless-sync-delay', '0', ...this.#settings.args]
   }

@@ -11,7 +11,7 @@ import type { Setting } from './outcome.ts'
 import { ascii, colourPaint, plainPaint, unicode } from './paint.ts'
 import { ScreenTeller } from './screen.ts'
 import { withoutSecrets } from './secret.ts'
-import { openServer } from './server.ts'
+import { type DemoServer, openServer } from './server.ts'
 import { Story } from './story.ts'
 import type { Teller } from './teller.ts'
 
@@ -70,21 +70,23 @@ async function play(
 ): Promise<boolean> {
   const { surroundings, teller, stop } = means
   const { workerFile, keeperFile, localPort } = surroundings
-  const search = { url: options.url, env: world.env, keeperFile, port: localPort, stop }
+  const { url, redis } = options
+  const search = { url, redis, env: world.env, keeperFile, port: localPort, stop }
   const server = await openServer(search)
   try {
     if (stop.aborted) return false
     teller.server(server.description)
-    const setting = settingOf(options, server.description)
-    const clean = (text: string): string => withoutSecrets(text, options.url ?? '')
-    const { url } = server
-    return (await new Story({ setting, url, workerFile, teller, clean, stop }).play()).ok
+    const setting = settingOf(options, server, world.env)
+    const clean = (text: string): string => withoutSecrets(text, url ?? '')
+    return (await new Story({ setting, server, workerFile, teller, clean, stop }).play()).ok
   } finally {
     await server.stop()
   }
 }
 
-function settingOf({ scene, processes, taskMs }: DemoOptions, server: string): Setting {
+function settingOf(options: DemoOptions, server: DemoServer, env: NodeJS.ProcessEnv): Setting {
+  const { scene, processes, taskMs } = options
+  const isOwnFile = server.folder !== undefined
   return {
     scene,
     // A name of its own: the demo meets no other lock, and no other demo.
@@ -92,9 +94,17 @@ function settingOf({ scene, processes, taskMs }: DemoOptions, server: string): S
     names: Array.from({ length: processes }, (_, index) => `P${index + 1}`),
     taskMs,
     ttlMs: TTL_MS[scene],
-    engine: 'redis',
-    server,
+    engine: server.engine,
+    server: server.description,
+    ...(isOwnFile ? { advice: `The same on Redis: ${repeat(options, env)} --redis` } : {}),
   }
+}
+
+/** The command that plays the same scene again, the way it was called. */
+function repeat({ scene }: DemoOptions, env: NodeJS.ProcessEnv): string {
+  const callers: Record<string, string> = { npx: 'npx holdfast demo', demo: 'npm run demo --' }
+  const command = callers[env['npm_lifecycle_event'] ?? ''] ?? 'holdfast demo'
+  return scene === 'line' ? command : `${command} --${scene}`
 }
 
 function tellerFor({ json }: DemoOptions, { stdout, env }: World): Teller {

@@ -28,6 +28,7 @@ export class Narrator {
   readonly #look: Look
   readonly #waiting = new Set<string>()
   #nameWidth = 2
+  #advice: string | undefined
 
   constructor(look: Look) {
     this.#look = look
@@ -39,6 +40,7 @@ export class Narrator {
 
   begin(setting: Setting): string[] {
     const { scene, names } = setting
+    this.#advice = setting.advice
     const crash = scene === 'crash' ? [STORE] : []
     this.#nameWidth = Math.max(...[...names, ...crash].map((name) => name.length))
     return [...introduction(setting).flatMap((text) => this.#paragraph(text)), '']
@@ -76,7 +78,13 @@ export class Narrator {
     const checked = summary.interrupted
       ? []
       : [paint.bold('The check, from the recorded times'), '', ...checkLines(summary), '']
-    return ['', ...drawn, ...checked, ...this.#verdict(summary)]
+    return ['', ...drawn, ...checked, ...this.#verdict(summary), ...this.#next(summary)]
+  }
+
+  #next({ ok }: Summary): string[] {
+    if (!ok || this.#advice === undefined) return []
+    const indent = ' '.repeat(4)
+    return this.#wrapped(this.#advice, 4).map((line) => this.#look.paint.dim(indent + line))
   }
 
   #verdict(summary: Summary): string[] {
@@ -114,7 +122,7 @@ export class Narrator {
   }
 }
 
-function introduction({ scene, lock, names, taskMs, ttlMs }: Setting): string[] {
+function introduction({ scene, lock, names, taskMs, ttlMs, engine }: Setting): string[] {
   const who = names.length === 1 ? '1 process' : `${names.length} processes`
   const where = `the lock ${lock}`
   switch (scene) {
@@ -124,12 +132,15 @@ function introduction({ scene, lock, names, taskMs, ttlMs }: Setting): string[] 
       return [
         `${who} try once, all at the same moment, to get ${where} for a task of ${taskMs} ms.`,
       ]
-    case 'crash':
+    case 'crash': {
+      // On one machine it can be seen that a process is gone.
+      const lease = engine === 'sqlite' ? 'ends with it' : `lasts ${ttlMs} ms`
       return [
         `${who} want ${where}, each for a task of ${taskMs} ms with a write to a store. ` +
-          `The first holder is killed in the middle of it; its lease lasts ${ttlMs} ms.`,
+          `The first holder is killed in the middle of it; its lease ${lease}.`,
         'The store refuses a write with a smaller fence than the largest it saw.',
       ]
+    }
     default:
       return scene satisfies never
   }

@@ -8,6 +8,7 @@ describe('readOptions', () => {
       processes: 5,
       taskMs: 1200,
       url: undefined,
+      redis: false,
       json: false,
     })
   })
@@ -19,6 +20,7 @@ describe('readOptions', () => {
       processes: 3,
       taskMs: 50,
       url: 'redis://a',
+      redis: false,
       json: true,
     })
     expect(readOptions(['--try'], {})).toMatchObject({ scene: 'try' })
@@ -29,7 +31,13 @@ describe('readOptions', () => {
     expect(readOptions([], { HOLDFAST_URL: '' })).toMatchObject({ url: undefined })
   })
 
+  it('looks for a server when told to, whatever the environment says', () => {
+    const options = readOptions(['--redis'], { HOLDFAST_URL: 'redis://b' })
+    expect(options).toMatchObject({ redis: true, url: undefined })
+  })
+
   it.each([
+    [['--redis', '--url', 'redis://a']],
     [['--processes', '51']],
     [['--processes', '1.5']],
     [['--processes', '']],

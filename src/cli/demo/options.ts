@@ -8,8 +8,9 @@ export interface DemoOptions {
   readonly scene: Scene
   readonly processes: number
   readonly taskMs: number
-  /** `undefined`: find or start a server. */
+  /** `undefined`: a file of the demo's own, or with `redis` a server that is found or started. */
   readonly url: string | undefined
+  readonly redis: boolean
   readonly json: boolean
 }
 
@@ -26,9 +27,11 @@ Usage: holdfast demo [options]
                     others give up. The task lasts until the last of them has tried.
   --crash           The first holder is killed in the middle of its task. Shows how the next
                     one gets in, and how the fence stops the dead one's late write.
-  --url <url>       The Redis or Valkey to use; HOLDFAST_URL by default. Without either, the
-                    Redis at localhost:6379, else a redis-server or valkey-server from PATH
-                    (or HOLDFAST_REDIS_SERVER) that is started for the demo and stopped after.
+  --url <url>       Where the lock is kept, such as redis://host:6379; HOLDFAST_URL by default.
+                    Without either, in a SQLite file of the demo's own: only Node is needed.
+  --redis           Finds a Redis or Valkey: the one at localhost:6379, else a redis-server or
+                    valkey-server from PATH (or HOLDFAST_REDIS_SERVER) that is started for the
+                    demo and stopped after.
   --json            One JSON object per event and line; the last one is the summary.
   -h, --help        Show this help.
 
@@ -43,7 +46,7 @@ Each JSON line has a "type" and "atMs", milliseconds since the common start. The
   intervals         who held the lock when: process, fence, fromMs, toMs, ending
 
 Exit codes: 0 nobody overlapped and everybody got what was due; 1 otherwise; 64 wrong usage;
-69 no server, or it cannot be used; 128 + n ended by signal n, as 130 after Ctrl-C.
+69 no place for the lock, or it cannot be used; 128 + n ended by signal n, as 130 after Ctrl-C.
 `
 
 /** Reads the demo's arguments, or throws the error that names the wrong one. */
@@ -54,6 +57,7 @@ export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): De
     try: { type: 'boolean' },
     crash: { type: 'boolean' },
     url: { type: 'string' },
+    redis: { type: 'boolean' },
     json: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   })
@@ -65,13 +69,16 @@ export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): De
     throw usageError('--crash needs at least 2 processes: one dies, one follows.')
   }
   const taskMs = readWhole('--task-ms', flags['task-ms'] ?? '1200', 1, LONGEST_TASK_MS)
-  const url = flags.url ?? (env['HOLDFAST_URL'] || undefined)
+  const { url: given, redis = false, json = false } = flags
+  if (redis && given !== undefined)
+    throw usageError('--redis finds a server, --url is one: choose.')
+  const url = redis ? undefined : (given ?? (env['HOLDFAST_URL'] || undefined))
   if (url !== undefined) checkUrl(url)
-  return { scene, processes, taskMs, url, json: flags.json ?? false }
+  return { scene, processes, taskMs, url, redis, json }
 }
 
 function checkUrl(url: string): void {
   if (/^memory:/i.test(url)) {
-    throw usageError('memory: locks live within one process; the demo needs a Redis or Valkey URL.')
+    throw usageError('memory: locks live within one process; the demo has several.')
   }
 }

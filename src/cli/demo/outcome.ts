@@ -11,6 +11,8 @@ export interface Setting {
   readonly ttlMs: number
   readonly engine: string
   readonly server: string
+  /** What to try next; for people, after the end. */
+  readonly advice?: string
 }
 
 /** The result, and the last line of `--json`. */

@@ -17,6 +17,7 @@ afterEach(async () => {
 
 const part: Part = {
   url: 'memory:',
+  folder: undefined,
   lock: 'demo:test',
   name: 'P1',
   scene: 'line',

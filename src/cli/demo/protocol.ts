@@ -3,6 +3,8 @@ import type { Scene } from './options.ts'
 /** What one process of the demo does. It is sent as a message: others can read arguments. */
 export interface Part {
   readonly url: string
+  /** What nobody else would remove if the demo were killed. */
+  readonly folder: string | undefined
   readonly lock: string
   readonly name: string
   readonly scene: Scene

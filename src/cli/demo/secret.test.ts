@@ -8,6 +8,7 @@ describe('secrets', () => {
     )
     expect(shownUrl('redis://:s3cret@host')).toBe('redis://:***@host')
     expect(shownUrl('redis://host:6379')).toBe('redis://host:6379')
+    expect(shownUrl('sqlite:./a b?#.db')).toBe('sqlite:./a b?#.db')
     expect(shownUrl('redis//me:s3cret@host:port')).not.toContain('s3cret')
   })
 

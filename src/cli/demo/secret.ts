@@ -1,5 +1,7 @@
 /** The URL as it may be shown: without its password, query and fragment. */
 export function shownUrl(url: string): string {
+  // The rest of it is a path as it stands, and holds no secret.
+  if (/^sqlite:/i.test(url)) return url
   try {
     const { protocol, username, password, host, pathname } = new URL(url)
     const user = password === '' ? username : `${username}:***`

@@ -23,7 +23,7 @@ describe('sentence', () => {
     ],
     [
       { type: 'succeeds', dead: 'P2', afterMs: 1234 },
-      "gets in 1.23 s after P2 died: then the dead one's lease ended",
+      "gets in 1.23 s after P2 died, when the dead one's lease ended",
     ],
     [{ type: 'executes', share: 0 }, 'executes the task'],
     [{ type: 'completes' }, 'completes the task'],

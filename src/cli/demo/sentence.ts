@@ -23,7 +23,7 @@ export function sentence(event: DemoEvent, valueLength: number): Sentence | unde
       return good(`acquires the lock: value ${cut(event.value, valueLength)}, fence ${event.fence}`)
     case 'succeeds':
       return good(
-        `gets in ${seconds(event.afterMs)} after ${event.dead} died: then the dead one's lease ended`,
+        `gets in ${seconds(event.afterMs)} after ${event.dead} died, when the dead one's lease ended`,
       )
     case 'executes':
       return plain('executes the task')

@@ -2,23 +2,30 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
-import { connect } from '../../index.ts'
-import { CliError, EXIT, usageError } from '../exit.ts'
+import { CliError, EXIT } from '../exit.ts'
 import type { KeeperTold } from './keeper.ts'
+import { makeOwnFile } from './own-file.ts'
 import { probe } from './probe.ts'
-import { shownUrl, withoutSecrets } from './secret.ts'
+import { reach } from './reach.ts'
+import { shownUrl } from './secret.ts'
 
-/** A server that locks can stand on. */
+/** A server or a file that locks can stand on. */
 export interface DemoServer {
   readonly url: string
-  /** For people: which server it is, and where. */
+  /** The name of its engine. */
+  readonly engine: string
+  /** For people: what it is, and where. */
   readonly description: string
-  /** Stops it if it was started here. */
+  /** Where the demo's own file is; removed with it. */
+  readonly folder?: string
+  /** Stops or removes it if it was made here. */
   stop(): Promise<void>
 }
 
 export interface ServerSearch {
   readonly url: string | undefined
+  /** Whether to find or start a server when there is no URL. */
+  readonly redis: boolean
   readonly env: NodeJS.ProcessEnv
   /** The program that keeps a started server. */
   readonly keeperFile: string
@@ -31,9 +38,10 @@ const PROGRAMS = ['redis-server', 'valkey-server']
 
 const LOCAL = ['127.0.0.1', '::1']
 
-/** Finds or starts a server; throws the error that says what to do when there is none. */
+/** Finds or makes what is asked for; throws the error that says what to do when that fails. */
 export async function openServer(search: ServerSearch): Promise<DemoServer> {
   if (search.url !== undefined) return await given(search.url)
+  if (!search.redis) return await makeOwnFile()
   const { running, isLocked } = await findRunning(search.port)
   if (running !== undefined) return running
   const binary = findProgram(search.env)
@@ -42,21 +50,9 @@ export async function openServer(search: ServerSearch): Promise<DemoServer> {
 }
 
 async function given(url: string): Promise<DemoServer> {
-  await check(url)
-  return { url, description: `the server at ${shownUrl(url)}`, stop: async () => {} }
-}
-
-/** Connects once, so that what is wrong is told once and not by every process. */
-async function check(url: string): Promise<void> {
-  try {
-    const holdfast = await connect(url)
-    await holdfast.close()
-  } catch (error) {
-    const message = withoutSecrets((error as Error).message, url)
-    const { code } = error as { code?: string }
-    if (code === 'HOLDFAST_ENGINE_FAILED') throw new CliError(EXIT.unavailable, message)
-    throw usageError(`--url cannot be used: ${message}`)
-  }
+  const engine = await reach(url)
+  const what = engine === 'sqlite' ? 'the file of' : 'the server at'
+  return { url, engine, description: `${what} ${shownUrl(url)}`, stop: async () => {} }
 }
 
 async function findRunning(
@@ -68,9 +64,9 @@ async function findRunning(
     isLocked ||= found.kind === 'locked'
     if (found.kind !== 'redis') continue
     const url = `redis://${host.includes(':') ? `[${host}]` : host}:${port}`
-    await check(url)
+    const engine = await reach(url)
     const description = `the ${found.description} at localhost:${port}`
-    return { running: { url, description, stop: async () => {} }, isLocked }
+    return { running: { url, engine, description, stop: async () => {} }, isLocked }
   }
   return { running: undefined, isLocked }
 }
@@ -109,7 +105,8 @@ function nothingFound(port: number, isLocked: boolean): CliError {
     EXIT.unavailable,
     `no server found: ${why}, and neither redis-server nor valkey-server is on PATH. ` +
       'Install one (apt install redis-server, brew install redis, ' +
-      'docker run -p 6379:6379 -d redis), or pass --url redis://[user:password@]host:port.',
+      'docker run -p 6379:6379 -d redis), pass --url redis://[user:password@]host:port, ' +
+      'or leave --redis out.',
   )
 }
 
@@ -127,9 +124,9 @@ async function startServer(binary: string, search: ServerSearch): Promise<DemoSe
       throw new CliError(EXIT.unavailable, `${binary} did not start: ${told.problem}`)
     }
     const url = `redis://127.0.0.1:${told.port}`
-    await check(url)
+    const engine = await reach(url)
     const description = `a ${told.description} of its own on port ${told.port} (${binary})`
-    return { url, description, stop }
+    return { url, engine, description, stop }
   } catch (error) {
     await stop()
     throw error

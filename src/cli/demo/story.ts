@@ -4,12 +4,13 @@ import { Crew, type Ending } from './crew.ts'
 import { type DemoEvent, Journal } from './journal.ts'
 import { type Setting, type Summary, summarize } from './outcome.ts'
 import type { Told } from './protocol.ts'
+import type { DemoServer } from './server.ts'
 import { GuardedStore } from './store.ts'
 import type { Teller } from './teller.ts'
 
 export interface StoryParts {
   readonly setting: Setting
-  readonly url: string
+  readonly server: Pick<DemoServer, 'url' | 'folder'>
   readonly workerFile: string
   readonly teller: Teller
   /** Takes secrets out of what processes say. */
@@ -81,10 +82,12 @@ export class Story {
   }
 
   #script(): Parameters<Crew['assemble']>[0] {
-    const { setting, url } = this.#parts
+    const { setting, server } = this.#parts
+    const { url, folder } = server
     const { names, scene, lock, taskMs, ttlMs } = setting
     const patienceMs = names.length * (taskMs + 1000) + 4 * ttlMs
-    return names.map((name) => ({ url, lock, name, scene, taskMs, ttlMs, patienceMs }))
+    const same = { url, folder, lock, scene, taskMs, ttlMs, patienceMs }
+    return names.map((name) => ({ ...same, name }))
   }
 
   #begin(): void {

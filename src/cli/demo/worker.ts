@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type Holdfast } from '../../index.ts'
 import { machineMs } from './clock.ts'
+import { removeFolder } from './own-file.ts'
 import { perform } from './performer.ts'
 import type { Order, Part, Told } from './protocol.ts'
 
@@ -9,6 +10,7 @@ import type { Order, Part, Told } from './protocol.ts'
 const LEAVE_MS = 2000
 
 const stop = new AbortController()
+let folder: string | undefined
 let answers = 0
 let onAnswer = (): void => {}
 let onBegin = (_atMs: number): void => {}
@@ -44,6 +46,7 @@ function leave(): void {
 
 async function work(part: Part): Promise<void> {
   let holdfast: Holdfast | undefined
+  folder = part.folder
   try {
     // Many processes that start at once on few processors answer late; nothing is wrong then.
     const patience = { commandTimeoutMs: 5000, requestTimeoutMs: 8000, fenceTtlMs: 60_000 }
@@ -86,7 +89,12 @@ process.on('message', (order: Order) => {
       order satisfies never
   }
 })
-// The demo is gone, in whatever way.
-process.on('disconnect', leave)
+// The demo is gone, in whatever way. The last process to leave removes the file for good.
+process.on('disconnect', () => {
+  process.on('exit', () => {
+    if (folder !== undefined) removeFolder(folder)
+  })
+  leave()
+})
 // A terminal sends these to everybody; the demo decides what they mean.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})

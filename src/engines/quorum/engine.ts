@@ -14,8 +14,10 @@ import type {
   Waiting,
 } from '../../core/engine.ts'
 import { closedError, UnsupportedError } from '../../core/errors.ts'
+import type { Expectations, Finding } from '../../core/finding.ts'
 import { Attempt } from './attempt.ts'
 import { Cleaner } from './cleaner.ts'
+import { diagnoseAll } from './diagnose.ts'
 import { Node } from './node.ts'
 import { Origins } from './origins.ts'
 import type { Parts } from './parts.ts'
@@ -220,6 +222,11 @@ export class QuorumEngine implements Engine {
   async list(query: ListQuery): Promise<LockPage> {
     this.#assertOpen()
     return await listAll(this.#parts, query)
+  }
+
+  async diagnose(expected: Expectations): Promise<readonly Finding[]> {
+    this.#assertOpen()
+    return await diagnoseAll(this.#parts, expected)
   }
 
   close(): Promise<void> {

@@ -18,7 +18,7 @@ export async function inspectAll(parts: Parts, name: string): Promise<LockState 
   )
   const answers = await round.decision
   const answered = countAnswered(answers)
-  if (answered < majority) throw refused(parts, name, answers)
+  if (answered < majority) throw refused(parts, 'inspect', name, answers)
   const states = answers.flatMap((answer) =>
     answer.state === 'answered' && answer.value !== null ? [answer.value] : [],
   )
@@ -80,6 +80,7 @@ export async function listAll(parts: Parts, query: ListQuery): Promise<LockPage>
     if (nodes.length - (at + 1) + walked < nodes.length - majority + 1) {
       throw refused(
         parts,
+        'list',
         undefined,
         nodes.map((_, index) => (index === at ? answer : { state: 'late' as const })),
       )
@@ -101,8 +102,10 @@ function readCursor(cursor: string | undefined): [number?, number?, string?] {
   return inner === undefined ? [Number(at), Number(walked)] : [Number(at), Number(walked), inner]
 }
 
-function refused(
+/** The error of a question that too few nodes answered. */
+export function refused(
   { nodes, majority }: Parts,
+  operation: 'inspect' | 'list' | 'diagnose',
   lock: string | undefined,
   answers: readonly Answer<unknown>[],
 ): Error {
@@ -117,7 +120,7 @@ function refused(
   return new QuorumError(
     {
       engine: 'quorum',
-      operation: lock === undefined ? 'list' : 'inspect',
+      operation,
       outcome: 'none',
       lock,
       ...firstFailure(answers),

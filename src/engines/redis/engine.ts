@@ -13,6 +13,8 @@ import type {
   Unknown,
 } from '../../core/engine.ts'
 import { closedError, EngineError, ShapeError } from '../../core/errors.ts'
+import type { Expectations, Finding } from '../../core/finding.ts'
+import { diagnoseServer } from './diagnosis.ts'
 import { engineError } from './failure.ts'
 import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys } from './keys.ts'
@@ -258,6 +260,11 @@ export class RedisEngine implements Engine {
       this.#serverTime.known ? undefined : this.#learnTime('connect'),
     ])
     return /^run_id:(\w+)/m.exec(text(reply))?.[1]
+  }
+
+  async diagnose(expected: Expectations): Promise<readonly Finding[]> {
+    const around = { ...this.#settings, port: this.#port }
+    return await this.#send('diagnose', undefined, () => diagnoseServer(around, expected))
   }
 
   close(): Promise<void> {

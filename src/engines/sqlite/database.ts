@@ -1,13 +1,13 @@
 import type { Clock } from '../../core/clock.ts'
 import { closedError, HoldfastError } from '../../core/errors.ts'
-import type { Binding, Row, Tuple } from './binding.ts'
-import { engineError, fileError, isBusy, leavesFileIntact } from './failure.ts'
+import type { Binding } from './binding.ts'
+import { engineError, isBusy, leavesFileIntact } from './failure.ts'
 import type { MachineClock } from './machine-clock.ts'
-import { patrol } from './patrol.ts'
+import { Meta } from './meta.ts'
 import { Peers } from './peers.ts'
 import { encode } from './schema.ts'
-import { openSession, otherMachineError, type Session } from './session.ts'
-import type { News, Transaction } from './transaction.ts'
+import { openSession, type Session } from './session.ts'
+import { type News, type Surroundings, Transaction } from './transaction.ts'
 
 /** What a database is made of. */
 export interface DatabaseParts {
@@ -45,16 +45,15 @@ const BATCH = 32
 const TURNS = 16
 
 /** Tries at once before the pauses between two tries begin to grow. */
-const QUICK_TRIES = 12
-const LONGEST_PAUSE_MS = 8
-
-/** How often the holders of one lock are asked whether they still run. */
-const BURY_US = 50_000
+const QUICK_TRIES = 4
+const LONGEST_PAUSE_MS = 4
 
 const NOTHING = (): void => undefined
 
 /** Most locks whose numbers are remembered. */
 const IDS_MAX = 10_000
+
+type HeardRow = readonly [number, number, number, number, string, number, number]
 
 /** A lease of this process, as the file says. */
 export interface Granted {
@@ -70,7 +69,7 @@ export interface Granted {
 export class Database {
   readonly #parts: DatabaseParts
   #session: Session | undefined
-  #peers: Peers | undefined
+  #around: Surroundings | undefined
   #queue: Job[] = []
   #scheduled = false
   #inARow = 0
@@ -79,8 +78,6 @@ export class Database {
   /** The file that was opened last. */
   #established: string | undefined
   #closed = false
-  readonly #lockIds = new Map<string, number>()
-  readonly #buriedUs = new Map<number, number>()
 
   constructor(parts: DatabaseParts) {
     this.#parts = parts
@@ -122,22 +119,28 @@ export class Database {
   granted(
     name: string,
   ): { readonly sentAt: number; readonly grants: readonly Granted[] } | undefined {
-    if (this.#session === undefined || this.#closed) return undefined
-    const { machine, clock } = this.#parts
+    const around = this.#around
+    if (around === undefined || this.#closed) return undefined
     try {
-      const { sql, process } = this.#session
-      const sentAt = clock.now()
-      const id = this.#lockIds.get(name) ?? sql.lock.get(encode(name))?.[0] ?? 0
-      const rows = sql.granted.all(id, process)
-      const grants = rows.map((row) => {
-        // A suspend that nobody has written down yet counts too: the lease ends no later.
-        const suspendedUs = machine.suspendedUs(row['suspended_us'] as number)
-        return {
-          identity: row['identity'] as string,
-          fence: row['fence'] as number,
-          leftUs: (row['ends_us'] as number) - machine.monotonicUs() - suspendedUs,
-        }
-      })
+      const { sql, process, meta } = around
+      const sentAt = this.#parts.clock.now()
+      const encoded = encode(name)
+      const id = around.lockIds.get(name)
+      const row =
+        (id === undefined ? undefined : sql.heardById.get(id, encoded)) ?? sql.heard.get(encoded)
+      if (row === undefined) return { sentAt, grants: [] }
+      const [lock, capacity, fence, era, holder, owner, endsUs] = row as HeardRow
+      const rows =
+        capacity > 1
+          ? sql.holders.all(lock)
+          : [{ identity: holder, process: owner, fence, ends_us: endsUs }]
+      const grants = rows
+        .filter((each) => each['process'] === process && each['identity'] !== '')
+        .map((each) => ({
+          identity: each['identity'] as string,
+          fence: each['fence'] as number,
+          leftUs: meta.leftUs(each['ends_us'] as number, era),
+        }))
       return { sentAt, grants }
     } catch {
       return undefined
@@ -164,9 +167,7 @@ export class Database {
     const session = this.#session
     if (session === undefined) return
     this.#session = undefined
-    this.#peers = undefined
-    this.#buriedUs.clear()
-    this.#lockIds.clear()
+    this.#around = undefined
     try {
       if (session.isCurrent()) session.sql.dropIdleProcess.run(session.process)
     } catch {
@@ -213,8 +214,8 @@ export class Database {
 
   /** Opens the file where it is not open, and begins. */
   #enter(): void {
-    // Every time: a grant in a file that nobody else sees any more excludes nobody. While others
-    // are in the file it costs only what the pauses between two tries are for.
+    // A grant in a file that nobody else sees any more excludes nobody. While others are in the
+    // file the look costs only what the pauses between two tries are for.
     if (this.#tries > QUICK_TRIES && this.#session?.isCurrent() === false) this.#leave()
     if (this.#session !== undefined) {
       try {
@@ -229,7 +230,7 @@ export class Database {
     if (this.#session === undefined) {
       const established = this.#established
       this.#session = openSession({ ...this.#parts, established })
-      this.#peers = new Peers(this.#session.mark)
+      this.#around = this.#surroundings(this.#session)
       this.#established = this.#session.file
       if (established !== undefined) this.#parts.onReplaced()
     }
@@ -248,9 +249,11 @@ export class Database {
         if (!(error instanceof HoldfastError)) throw error
         outcome = () => job.reject(error)
       }
-      const news = transaction.news.splice(0)
-      for (const { grant } of news) if (grant !== null) rung.add(grant.process)
       outcomes.push(outcome)
+      const { news } = transaction
+      if (news.length === 0) continue
+      transaction.news = []
+      for (const { grant } of news) if (grant !== null) rung.add(grant.process)
       for (const each of news) outcomes.push(() => this.#parts.onNews(each, transaction))
     }
     rung.delete(transaction.process)
@@ -259,78 +262,39 @@ export class Database {
   }
 
   #ring(processes: ReadonlySet<number>): void {
+    const around = this.#around
+    if (around === undefined) return
     for (const process of processes) {
-      const bell = this.#peers?.bellOf(process, this.#readProcess)
-      if (bell !== undefined) this.#session?.bells.ring(bell)
+      const { peers, bells, sql } = around
+      const bell = peers.bellOf(process, (id) => sql.process.get(id))
+      if (bell !== undefined) bells.ring(bell)
     }
   }
-
-  readonly #readProcess = (id: number): Row | undefined => this.#session?.sql.process.get(id)
 
   #transaction(): Transaction {
-    const session = this.#session as Session
-    const peers = this.#peers as Peers
-    const { sql } = session
-    const { clock, wallMicros } = this.#parts
-    const sentAt = clock.now()
-    const nowUs = this.#now(session)
-    const micros = wallMicros()
-    if (this.#lockIds.size > IDS_MAX) this.#lockIds.clear()
-    return {
-      sql,
-      process: session.process,
-      lockIds: this.#lockIds,
-      sentAt,
-      nowUs,
-      wallMs: Math.floor(micros / 1000),
-      wallMicros: micros,
-      news: [],
-      reaches: (process) => {
-        if (process === session.process) return true
-        if (peers.hasEnded(process, nowUs, this.#readProcess)) return false
-        const bell = peers.bellOf(process, this.#readProcess)
-        return bell !== undefined && session.bells.has(bell)
-      },
-      hasEnded: (process) =>
-        process !== session.process && peers.hasEnded(process, nowUs, this.#readProcess),
-      mayBury: (lock) => {
-        if (nowUs - (this.#buriedUs.get(lock) ?? Number.NEGATIVE_INFINITY) < BURY_US) return false
-        if (this.#buriedUs.size > 1000) this.#buriedUs.clear()
-        this.#buriedUs.set(lock, nowUs)
-        return true
-      },
-      addedLock: () => {
-        const { fenceTtlMs, random } = this.#parts
-        patrol(sql, nowUs, micros / 1000 - fenceTtlMs, random)
-      },
-    }
+    const around = this.#around as Surroundings
+    if (around.lockIds.size > IDS_MAX) around.lockIds.clear()
+    const sentAt = this.#parts.clock.now()
+    return new Transaction(around, sentAt, this.#parts.wallMicros())
   }
 
-  /** The moment of a transaction. Whoever finds that the machine was suspended writes it down. */
-  #now(session: Session): number {
-    const { machine, path } = this.#parts
-    const { boot } = machine.sources
-    const [version, known, suspended, seen] = session.sql.meta.get() as Tuple
-    if (version !== session.version) {
-      throw fileError(
-        'connect',
-        `${JSON.stringify(path)} was upgraded by a newer Holdfast; restart`,
-      )
+  #surroundings(session: Session): Surroundings {
+    const { machine, path, fenceTtlMs, random } = this.#parts
+    return {
+      sql: session.sql,
+      process: session.process,
+      lockIds: new Map(),
+      meta: new Meta(session.sql, machine, session.version, path),
+      peers: new Peers(session.mark),
+      bells: session.bells,
+      buriedUs: new Map(),
+      fenceTtlMs,
+      random,
     }
-    if (known !== boot) {
-      throw otherMachineError(path)
-    }
-    const knownUs = suspended as number
-    const suspendedUs = machine.suspendedUs(knownUs)
-    const monotonicUs = machine.monotonicUs()
-    const unseenUs = boot === '' ? monotonicUs - (seen as number) : 0
-    if (suspendedUs !== knownUs || unseenUs > 1_000_000) {
-      session.sql.suspend.run(suspendedUs, monotonicUs)
-    }
-    return monotonicUs + suspendedUs
   }
 
   #rollback(): void {
+    this.#around?.meta.forget()
     try {
       this.#session?.sql.rollback.run()
     } catch {

@@ -13,12 +13,16 @@ import type {
   Unknown,
 } from '../../core/engine.ts'
 import { closedError, EngineError } from '../../core/errors.ts'
+import type { Finding } from '../../core/finding.ts'
 import type { Binding } from './binding.ts'
 import { Database } from './database.ts'
-import { Line, type Spot } from './line.ts'
+import { fileFindings, observe } from './diagnosis.ts'
+import { engineError } from './failure.ts'
+import { Line } from './line.ts'
 import type { MachineClock } from './machine-clock.ts'
 import { News } from './news.ts'
 import { decode, encode } from './schema.ts'
+import type { Spot } from './spot.ts'
 import type { News as LineNews, Transaction } from './transaction.ts'
 
 /** How the engine is set up, every gap filled. */
@@ -57,11 +61,13 @@ export class SqliteEngine implements Engine {
   readonly name = 'sqlite'
   readonly guarantees: Guarantees = GUARANTEES
   readonly #database: Database
+  readonly #settings: SqliteSettings
   readonly #news = new News()
   #net: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(settings: SqliteSettings) {
+    this.#settings = settings
     this.#database = new Database({
       ...settings,
       onNews: (news, transaction) => this.#receive(news, transaction),
@@ -74,6 +80,16 @@ export class SqliteEngine implements Engine {
   async open(): Promise<void> {
     const nothing = () => undefined
     await this.#database.run('connect', undefined, nothing, nothing)
+  }
+
+  async diagnose(): Promise<readonly Finding[]> {
+    await this.open()
+    const { binding, path } = this.#settings
+    try {
+      return fileFindings(observe(binding, path, this.#database.watched))
+    } catch (error) {
+      throw engineError({ operation: 'diagnose', lock: undefined }, path, error, 'none')
+    }
   }
 
   acquire(claim: Claim): Promise<Standing> {

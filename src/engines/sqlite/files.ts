@@ -127,7 +127,7 @@ export function networkType(
 }
 
 /** The last mount with the longest mount point above the folder is the one that counts. */
-function mountType(folder: string, mounts: string): string | undefined {
+export function mountType(folder: string, mounts: string = readMounts()): string | undefined {
   let best = -1
   let type: string | undefined
   for (const line of mounts.split('\n')) {

@@ -1,0 +1,159 @@
+import type { Finding } from '../../core/finding.ts'
+import { count, type Info } from './info.ts'
+
+/** The oldest versions that are tested. */
+const LEAST_REDIS = 7
+const LEAST_VALKEY = 8
+
+/** Above this share of a limit, the limit is about to be met. */
+const NEARLY_FULL = 0.9
+
+/** What INFO tells about a server; INFO changes nothing and is asked once. */
+export function serverFindings(info: Info, topology: string): Finding[] {
+  return [
+    ...version(info),
+    ...role(info),
+    ...eviction(info),
+    ...memory(info),
+    ...connections(info),
+    ...saving(info),
+    ...replicas(info),
+    ...cluster(info, topology),
+  ]
+}
+
+function version(info: Info): Finding[] {
+  const valkey = info.get('valkey_version')
+  const redis = info.get('redis_version')
+  const shown = valkey ?? redis
+  const least = valkey === undefined ? LEAST_REDIS : LEAST_VALKEY
+  if (shown === undefined || Number.parseInt(shown, 10) >= least) return []
+  return [
+    {
+      code: 'server-version',
+      severity: 'danger',
+      seen: `The server is ${valkey === undefined ? 'Redis' : 'Valkey'} ${shown}.`,
+      endangers: 'Scripts may fail or behave in another way than they were tested for.',
+      advice: `Use Redis ${LEAST_REDIS}.0 or newer, or Valkey ${LEAST_VALKEY} or newer.`,
+    },
+  ]
+}
+
+function role(info: Info): Finding[] {
+  const primary = `${info.get('master_host')}:${info.get('master_port')}`
+  if (info.get('role') !== 'slave') return []
+  return [
+    {
+      code: 'replica',
+      severity: 'danger',
+      seen: `The server is a replica of ${primary}.`,
+      endangers:
+        'It takes no locks, or if it can be written to, others take the same on the primary.',
+      advice: `Connect to the primary, or through Sentinel or a Cluster client that finds it.`,
+    },
+  ]
+}
+
+function eviction(info: Info): Finding[] {
+  const policy = info.get('maxmemory_policy') ?? 'noeviction'
+  if (policy === 'noeviction') return []
+  const limit = count(info, 'maxmemory')
+  return [
+    {
+      code: 'eviction',
+      severity: limit > 0 ? 'danger' : 'note',
+      seen: `maxmemory-policy is ${policy}, maxmemory is ${limit}.`,
+      endangers: 'When memory is full the server drops locks that are held: two holders at once.',
+      advice: 'Set maxmemory-policy to noeviction, or keep locks on a server of their own.',
+    },
+  ]
+}
+
+function memory(info: Info): Finding[] {
+  const limit = count(info, 'maxmemory')
+  const used = count(info, 'used_memory')
+  if (limit === 0 || used < limit * NEARLY_FULL) return []
+  return [
+    {
+      code: 'memory',
+      severity: 'warning',
+      seen: `${used} of ${limit} bytes (maxmemory) are used.`,
+      endangers: 'When memory is full, no lock can be taken, or locks that are held are dropped.',
+      advice: 'Raise maxmemory, or remove data.',
+    },
+  ]
+}
+
+function connections(info: Info): Finding[] {
+  const limit = count(info, 'maxclients')
+  const open = count(info, 'connected_clients')
+  if (limit === 0 || open < limit * NEARLY_FULL) return []
+  return [
+    {
+      code: 'connections',
+      severity: 'warning',
+      seen: `${open} of ${limit} connections (maxclients) are open.`,
+      endangers: 'A process that has to connect again is refused, and its leases end.',
+      advice: 'Raise maxclients, or close connections that nobody needs.',
+    },
+  ]
+}
+
+/** A server that cannot save refuses every write by default. */
+function saving(info: Info): Finding[] {
+  const isSaved = info.get('rdb_last_bgsave_status') !== 'err'
+  const isWritten = info.get('aof_last_write_status') !== 'err'
+  if (isSaved && isWritten) return []
+  return [
+    {
+      code: 'saving-fails',
+      severity: 'danger',
+      seen: `The last ${isSaved ? 'write of the append-only file' : 'background save'} failed.`,
+      endangers: 'The server may refuse every write; after a restart it has forgotten its locks.',
+      advice: 'Look into the log of the server; often its disk is full or not writable.',
+    },
+  ]
+}
+
+function replicas(info: Info): Finding[] {
+  const good = info.get('min_slaves_good_slaves')
+  const linked = count(info, 'connected_slaves')
+  if (info.get('role') !== 'master' || linked === 0 || good !== undefined) return []
+  return [
+    {
+      code: 'asynchronous-replicas',
+      severity: 'note',
+      seen: `The server answers before its replicas (${linked}) have what it wrote.`,
+      endangers: 'A replica that is promoted may lack the newest locks: two holders at once.',
+      advice: 'Let the resource refuse smaller fences than the largest it saw.',
+    },
+  ]
+}
+
+function cluster(info: Info, topology: string): Finding[] {
+  if (info.get('cluster_enabled') !== '1' || topology === 'cluster') return []
+  return [
+    {
+      code: 'cluster-node',
+      severity: 'danger',
+      seen: 'The server is a node of a Cluster, and the client is not a Cluster client.',
+      endangers: 'Locks whose slot is on another node cannot be taken.',
+      advice: 'Use the Cluster client of your library.',
+    },
+  ]
+}
+
+/** A node knows whether the Cluster serves all slots. */
+export function clusterFindings(info: Info): Finding[] {
+  const state = info.get('cluster_state')
+  if (state === undefined || state === 'ok') return []
+  return [
+    {
+      code: 'cluster-down',
+      severity: 'danger',
+      seen: `cluster_state is ${state}; ${count(info, 'cluster_slots_ok')} of 16384 slots are served.`,
+      endangers: 'No lock can be taken, and leases that cannot be renewed are lost.',
+      advice: 'Bring the missing nodes back, or give their slots to others.',
+    },
+  ]
+}

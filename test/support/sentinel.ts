@@ -1,0 +1,152 @@
+import { type RunningServer, type ServerName, startReplica, startServer } from './servers.ts'
+import { until } from './until.ts'
+
+export interface SentinelOptions {
+  /** How many replicas the primary has; 2. */
+  replicas?: number
+  /** How many Sentinels watch; 3. More than half of them must agree to a failover. */
+  sentinels?: number
+  /** After what silence a Sentinel takes the primary for gone; 1000. */
+  downAfterMs?: number
+  /** What the primary is called; `holdfast`. */
+  name?: string
+  server?: ServerName
+  /** Further arguments for the primary and the replicas. */
+  args?: readonly string[]
+  /** Further lines for every Sentinel's configuration. */
+  sentinelLines?: readonly string[]
+}
+
+export interface RunningSentinel {
+  readonly name: string
+  /** Where a client asks for the primary. */
+  readonly addresses: readonly { host: string; port: number }[]
+  readonly sentinels: readonly RunningServer[]
+  /** The first primary and its replicas, whatever they are by now. */
+  readonly servers: readonly RunningServer[]
+  /** Who is the primary now, as the living Sentinels say. */
+  primary(): Promise<RunningServer>
+  /** Waits until the Sentinels and the server itself agree that it is another than this one. */
+  promoted(old: RunningServer): Promise<RunningServer>
+  stop(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Starts a primary, its replicas and the Sentinels that watch them, and waits until the Sentinels
+ * know one another and every replica, so that a failover can follow at once.
+ */
+export async function startSentinel(options: SentinelOptions = {}): Promise<RunningSentinel> {
+  const { replicas = 2, sentinels = 3, name = 'holdfast' } = options
+  const which = options.server === undefined ? {} : { server: options.server }
+  const args = options.args ?? []
+  const servers: RunningServer[] = []
+  const watchers: RunningServer[] = []
+  const group = new Sentinel(name, servers, watchers)
+  try {
+    const primary = await startServer({ ...which, args })
+    servers.push(primary)
+    for (let index = 0; index < replicas; index += 1) {
+      servers.push(await startReplica(primary, { args }))
+    }
+    for (let index = 0; index < sentinels; index += 1) {
+      const lines = watching(primary, { ...options, sentinels, name })
+      watchers.push(
+        await startServer({
+          ...which,
+          files: { 'sentinel.conf': lines },
+          config: 'sentinel.conf',
+          args: ['--sentinel'],
+        }),
+      )
+    }
+    await group.ready(replicas, sentinels)
+    return group
+  } catch (error) {
+    await group.stop()
+    throw error
+  }
+}
+
+function watching(
+  primary: RunningServer,
+  { sentinels, name, downAfterMs = 1000, sentinelLines = [] }: SentinelOptions & WatchOptions,
+): string {
+  const quorum = Math.floor(sentinels / 2) + 1
+  return [
+    `sentinel monitor ${name} ${primary.host} ${primary.port} ${quorum}`,
+    `sentinel down-after-milliseconds ${name} ${downAfterMs}`,
+    `sentinel failover-timeout ${name} 10000`,
+    `sentinel parallel-syncs ${name} 5`,
+    ...sentinelLines,
+    '',
+  ].join('\n')
+}
+
+interface WatchOptions {
+  sentinels: number
+  name: string
+}
+
+class Sentinel implements RunningSentinel {
+  readonly name: string
+  readonly servers: readonly RunningServer[]
+  readonly sentinels: readonly RunningServer[]
+
+  constructor(
+    name: string,
+    servers: readonly RunningServer[],
+    sentinels: readonly RunningServer[],
+  ) {
+    this.name = name
+    this.servers = servers
+    this.sentinels = sentinels
+  }
+
+  get addresses(): { host: string; port: number }[] {
+    return this.sentinels.map(({ host, port }) => ({ host, port }))
+  }
+
+  async primary(): Promise<RunningServer> {
+    const living = this.sentinels.filter(({ running }) => running)
+    const address = await Promise.any(
+      living.map((one) => one.call('sentinel', 'get-master-addr-by-name', this.name)),
+    )
+    const port = Array.isArray(address) ? Number(address[1]) : Number.NaN
+    const found = this.servers.find((server) => server.port === port)
+    if (!found) throw new Error(`the Sentinels know no primary called ${this.name}`)
+    return found
+  }
+
+  async promoted(old: RunningServer): Promise<RunningServer> {
+    return await until(
+      async () => {
+        const now = await this.primary()
+        if (now === old) return null
+        return (await now.cli('info', 'replication')).includes('role:master') ? now : null
+      },
+      { what: 'another primary to be promoted', timeoutMs: 30_000, everyMs: 20 },
+    )
+  }
+
+  async ready(replicas: number, sentinels: number): Promise<void> {
+    await until(
+      async () => {
+        const seen = await Promise.all(this.sentinels.map((one) => one.cli('info', 'sentinel')))
+        const wanted = `status=ok,address=127.0.0.1:${this.servers[0]?.port},slaves=${replicas}`
+        return seen.every((info) => info.includes(`${wanted},sentinels=${sentinels}`))
+      },
+      { what: 'the Sentinels to know everybody', timeoutMs: 30_000, everyMs: 20 },
+    )
+  }
+
+  async stop(): Promise<void> {
+    // The Sentinels first, or they begin a failover while the servers go.
+    await Promise.all(this.sentinels.map((one) => one.stop()))
+    await Promise.all(this.servers.map((one) => one.stop()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
