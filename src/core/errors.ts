@@ -145,7 +145,9 @@ export interface NodeVote {
   readonly error?: string
 }
 
-/** Fewer than a majority of the configured nodes answered. Says nothing about who holds the lock. */
+/**
+ * Fewer than a majority of the configured nodes answered. Says nothing about who holds the lock.
+ */
 export class QuorumError extends EngineError {
   override readonly name = 'QuorumError'
   /** One for each configured node, in their order. */

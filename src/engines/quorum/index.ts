@@ -19,7 +19,7 @@ export interface QuorumOptions {
   readonly random?: Random
 }
 
-/** Fewest and most nodes: with fewer none may fail, with more every step costs more than it gives. */
+/** How many nodes: with fewer none may fail, with more every step costs more than it gives. */
 const NODES = [3, 5, 7, 9]
 
 /**

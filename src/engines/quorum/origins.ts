@@ -22,8 +22,8 @@ export class Origins {
   }
 
   /**
-   * Throws when two nodes are known to be one. The promise, which is there for the first calls only,
-   * resolves when every node has told that answers in time.
+   * Throws when two nodes are known to be one. The promise, which is there for the first calls
+   * only, resolves when every node has told that answers in time.
    */
   check(): Promise<void> | undefined {
     if (this.#error !== undefined) throw this.#error

@@ -10,23 +10,23 @@ export class Seat {
   place: Place
   state: 'seeking' | 'waiting' | 'held' | 'left' = 'seeking'
   /** The fence that was reported: it never changes while the lease lasts. */
-  fence = 0
+  fence: number = 0
   /** Until when a majority keeps others out, once held. */
-  deadline = Number.NEGATIVE_INFINITY
+  deadline: number = Number.NEGATIVE_INFINITY
   /** The node in whose line the place stands. */
   turnstile: Node | undefined
   /** Places in front of it there, when last seen. */
-  ahead = 0
+  ahead: number = 0
   /** Nodes that hold for this place before a majority does. */
-  readonly grants = new Set<Node>()
+  readonly grants: Set<Node> = new Set()
   /** How often in a row nobody had a majority. */
-  splits = 0
+  splits: number = 0
   /** The latest question for grants: late answers of it may still be grants. */
   round: Round<Standing, unknown> | undefined
   /** Give-backs, by node; each resolves to whether the node surely has nothing left. */
-  readonly leaving = new Map<Node, Promise<boolean>>()
+  readonly leaving: Map<Node, Promise<boolean>> = new Map()
   /** Questions that bring the lease back to a node that lost it. */
-  readonly repairs = new Map<Node, Promise<Standing>>()
+  readonly repairs: Map<Node, Promise<Standing>> = new Map()
   #tries = 0
   /** Attempts of one place follow each other. */
   attempt: Promise<Standing> | undefined

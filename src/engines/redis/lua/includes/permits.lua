@@ -98,7 +98,8 @@ local function open(keys, shape)
 end
 
 -- Draws fences for so many leases, none smaller than `least`, and returns the first, or nil and an
--- error reply. This is the first write of every grant: where memory is full it fails before anything has changed.
+-- error reply. This is the first write of every grant: where memory is full it fails before
+-- anything has changed.
 local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
   local first = math.max((last or 0) + 1, now_us, least or 0)
