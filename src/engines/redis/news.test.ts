@@ -49,7 +49,7 @@ describe('news', () => {
     const { news, controller } = world()
     const places = ['abc', 'abd', 'abe'].map((identity) => ({ ...place, identity }))
     const waiting = places.map((each) => news.next(each, controller.signal))
-    news.deliver('abe 9 50000000 400\nabc 7 50000000 300\nabx 8 50000000 400\nabd')
+    news.deliver('abe 9 50000000 400\nabc 7 50000000 300\nabx 8 50000000 400\nabd', '')
     expect(await Promise.all(waiting)).toMatchObject([
       { state: 'held', fence: 7, deadline: 1300 },
       LOOK,

@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '72050b9b09949d3e31ed4ecd7f2f10dcd391e337',
+  sha1: '36b5bf67ab6da877ab244e288f79e767bc7560aa',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -90,7 +90,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -562,7 +562,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '5de3e41cd5eb0060c8ca78af88f9a9e93d7cd1a6',
+  sha1: 'c11ab9692f89e2b832f63ce02f56eb651aca2ef6',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -729,7 +729,7 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -1018,7 +1018,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '57594809a0800292e135d5107c7a16c9ce9389a2',
+  sha1: 'ff90e6faf6b1078ce38c3da6ee274ca8fb7f6805',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1104,7 +1104,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -1567,7 +1567,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '61b1b093ea5b966e34597d119c4c3f1c5d50a23e',
+  sha1: '9452dd75468a3d7533c638ce15d98f586ae4b6f2',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1653,7 +1653,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
