@@ -4,18 +4,18 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '36b5bf67ab6da877ab244e288f79e767bc7560aa',
+  sha1: '7b361ddff0b9d9f147a3c20ef7b3c69139e20f87',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -47,9 +47,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -164,9 +167,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -281,9 +284,9 @@ local function look_ms(lock)
   local first = redis.call('ZRANGE', lock.keys.holders, 0, 0, 'WITHSCORES')[2]
   return first and math.max(0, first - now) + 1 or FAR
 end
-local identity, about, shape = ARGV[1], ARGV[12], ARGV[13]
+local identity, about, shape = ARGV[1], ARGV[12], ARGV[14]
 local ttl, keep, wait = tonumber(ARGV[2]), tonumber(ARGV[7]), ARGV[9] == '1'
-local record = { shape, ARGV[14], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
+local record = { shape, ARGV[15], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local keys = keys_at(1, 7)
 local lock, other = open(keys, shape)
@@ -299,7 +302,8 @@ end
 local function take()
   local place = read_place(table.concat(record, ' '))
   if lock.front or place.permits > lock.capacity - lock.taken then return nil end
-  local fence, failure = draw_first(lock, 1, life(ttl, place.delay, place.min_hold), keep)
+  local alive = life(ttl, place.delay, place.min_hold)
+  local fence, failure = draw_first(lock, 1, alive, keep, tonumber(ARGV[13]))
   if not fence then return nil, failure end
   hold(lock, { { identity = identity, place = place, fence = fence, ttl = ttl } })
   return fence
@@ -346,18 +350,18 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '4f898e0a9749099edd74e2944acd15ff92a59981',
+  sha1: '95fb5cd1746fff472a058024fe1e7154a591bdc8',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -369,7 +373,8 @@ local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV
 local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local function take()
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  local least = tonumber(ARGV[13])
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return failure end
   redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
   return { 'held', fence, ttl, now_us }
@@ -400,9 +405,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -562,7 +570,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: 'c11ab9692f89e2b832f63ce02f56eb651aca2ef6',
+  sha1: 'edf40adcbf3982d504787a3ac74dbf87223c6037',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -571,9 +579,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -605,9 +613,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -803,9 +814,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -973,7 +984,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 /** Finds the commands that scripts may not call here, and leaves nothing behind. */
 export const permissions: Script = {
   name: 'permissions',
-  sha1: 'c2558c5312a1aa380230d58892ddadad386f5570',
+  sha1: '6f1d2c71e964f71bdaaf9862772ab3cef459a4c7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['channel'],
   source: `local key = KEYS[1]
@@ -1008,8 +1019,11 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-if string.find(ARGV[1], '{', 1, true) then try('SPUBLISH', ARGV[1], '')
-else try('PUBLISH', ARGV[1], '') end
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
 try('DEL', key)
 return found
 `,
@@ -1018,7 +1032,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: 'ff90e6faf6b1078ce38c3da6ee274ca8fb7f6805',
+  sha1: '43adbfdcf83f1a2da7b644c6a0768804e6282e68',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1027,9 +1041,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1061,9 +1075,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1178,9 +1195,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -1349,7 +1366,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '300c524bf29c42cb94a5d9e981eda4ea77d1c254',
+  sha1: 'ad6e4c6f0d165de0a80fe37d8e6ce7cb2d7bc41f',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1366,9 +1383,9 @@ end
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1400,9 +1417,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1567,7 +1587,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '9452dd75468a3d7533c638ce15d98f586ae4b6f2',
+  sha1: '54985c24a307987eb47ef08bb348775de58a569f',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1576,9 +1596,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1610,9 +1630,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1727,9 +1750,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -1900,7 +1923,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: '262a77efa23db7692ba54e1cb477d362312986b3',
+  sha1: '9f45d4c9bb95ae73530cec05147e524ba220008f',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1909,9 +1932,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1943,9 +1966,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
