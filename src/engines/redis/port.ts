@@ -38,6 +38,8 @@ export interface Routing {
   readonly timeoutMs: number
   readonly key?: string
   readonly server?: string
+  /** Says so (`unavailable`) instead of following, when the server sends it to another one. */
+  readonly pinned?: boolean
 }
 
 /** How a subscription talks back. Neither callback may throw. */

@@ -4,18 +4,18 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: 'e7d37aafb40f5e1d7bb590194fe853945b800dc5',
+  sha1: '48b7c7e813a7474ebfd168773a408a17cfd7e83a',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -167,9 +167,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -284,9 +284,9 @@ local function look_ms(lock)
   local first = redis.call('ZRANGE', lock.keys.holders, 0, 0, 'WITHSCORES')[2]
   return first and math.max(0, first - now) + 1 or FAR
 end
-local identity, about, shape = ARGV[1], ARGV[12], ARGV[13]
+local identity, about, shape = ARGV[1], ARGV[12], ARGV[14]
 local ttl, keep, wait = tonumber(ARGV[2]), tonumber(ARGV[7]), ARGV[9] == '1'
-local record = { shape, ARGV[14], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
+local record = { shape, ARGV[15], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local keys = keys_at(1, 7)
 local lock, other = open(keys, shape)
@@ -302,7 +302,8 @@ end
 local function take()
   local place = read_place(table.concat(record, ' '))
   if lock.front or place.permits > lock.capacity - lock.taken then return nil end
-  local fence, failure = draw_first(lock, 1, life(ttl, place.delay, place.min_hold), keep)
+  local alive = life(ttl, place.delay, place.min_hold)
+  local fence, failure = draw_first(lock, 1, alive, keep, tonumber(ARGV[13]))
   if not fence then return nil, failure end
   hold(lock, { { identity = identity, place = place, fence = fence, ttl = ttl } })
   return fence
@@ -315,15 +316,15 @@ local function enter()
     return lease.fence, left
   end
   if lease then set_aside() end
-  local here = redis.call('ZSCORE', keys.line, identity)
-  if not here then
+  local known = ARGV[10] ~= '' or redis.call('ZSCORE', keys.line, identity)
+  if not known then
     admit(lock, keep)
     local fence, failure = take()
     if fence or failure then return fence, failure or ttl end
-    if wait then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   end
+  if wait or known then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   if wait then stay(keys, identity, ARGV[4]) end
-  local fence = here and admit(lock, keep, identity, ttl)
+  local fence = known and admit(lock, keep, identity, ttl)
   if not fence and not wait then
     leave(keys, identity)
     admit(lock, keep)
@@ -349,18 +350,18 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '400c96df0927f1e5ec810d17abb025fbf3d1bc79',
+  sha1: '95fb5cd1746fff472a058024fe1e7154a591bdc8',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -372,7 +373,8 @@ local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV
 local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local function take()
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  local least = tonumber(ARGV[13])
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return failure end
   redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
   return { 'held', fence, ttl, now_us }
@@ -543,20 +545,19 @@ if holder == identity then
 end
 local other = not grant and other_shape(keys, holder)
 if other then return { 'shape', other } end
-if wait then
+if wait or ARGV[10] ~= '' then
   sweep(keys)
   local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
   join(keys, identity, ARGV[10], table.concat(record, ' '))
-  stay(keys, identity, ARGV[4])
-else
-  leave(keys, identity)
 end
+if wait then stay(keys, identity, ARGV[4]) end
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
   if fence then return { 'held', fence, ttl, now_us } end
   if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
   holder, grant = read_lock(keys)
 end
+if not wait then leave(keys, identity) end
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
 if not wait then return { 'absent', now_us, holder or '', ours, shown } end
@@ -569,7 +570,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: 'e7300d372ee5442da3d2f95976864441ada2a69c',
+  sha1: '25b53e3239e3b402a4f85c3a2524f53ba4d8bd59',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -578,9 +579,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -813,9 +814,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -947,17 +948,16 @@ local function mutex_holder()
 end
 local function holders_of_permits()
   local held = {}
-  local shown = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT',
-    0, most)
-  for at = 1, #shown, 2 do
-    local lease = read_lease(redis.call('HGET', keys.leases, shown[at]))
-    if lease then
-      local over = lease.ends <= now
-      held[#held + 1] = {
-        over and '' or shown[at], 1, lease.permits, (over and shown[at + 1] or lease.ends) - now,
-        lease.fence, now - lease.since, lease.about,
-      }
+  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'LIMIT', 0, most)
+  local leases = #names > 0 and redis.call('HMGET', keys.leases, unpack(names)) or {}
+  for at, identity in ipairs(names) do
+    local lease = read_lease(leases[at])
+    local left = lease and lease.ends - now
+    if lease and left <= 0 then
+      identity, left = '', redis.call('ZSCORE', keys.holders, identity) - now
     end
+    held[#held + 1] = lease and { identity, 1, lease.permits, left, lease.fence,
+      now - lease.since, lease.about }
   end
   return held
 end
@@ -1032,7 +1032,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '45edcfda1178a338e66320ff187cc6476116882b',
+  sha1: 'f19357238566f95ec9bfcbd40b085c3c4c8f92e5',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1041,9 +1041,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1195,9 +1195,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -1366,7 +1366,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: 'b73be3ee23064a56dc45423c1610c8cd3707ca17',
+  sha1: 'ad6e4c6f0d165de0a80fe37d8e6ce7cb2d7bc41f',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1383,9 +1383,9 @@ end
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1567,7 +1567,10 @@ end
 if force then
   local value, grant = read_lock(keys)
   local kept = grant and value == '~' .. grant.identity
-  if kept and (identity == '' or identity == grant.identity) then return hand_over() end
+  if kept and (identity == '' or identity == grant.identity) then
+    leave(keys, identity)
+    return hand_over()
+  end
 end
 sweep(keys)
 local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
@@ -1584,7 +1587,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: 'c1a60877d82ffee6ca851cf010785ddb24c96790',
+  sha1: '64126f0a942b3693697c86ecb982d069063323cc',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1593,9 +1596,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1747,9 +1750,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -1920,7 +1923,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'b776660e8b24ec8e003f15ac7eeddd5291c3b1a2',
+  sha1: '9f45d4c9bb95ae73530cec05147e524ba220008f',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1929,9 +1932,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -2114,6 +2117,7 @@ local function renew(at, keys)
   sweep(keys)
   if not redis.call('ZSCORE', keys.alive, identity) then
     leave(keys, identity)
+    if not holder then advance(keys, keep) end
     return { 'absent' }
   end
   stay(keys, identity, wait_ttl)

@@ -9,7 +9,7 @@ import {
   type Routing,
 } from '../port.ts'
 import { Anchor } from './anchor.ts'
-import { type Address, addressOf, nameOf, redirectionOf } from './cluster-map.ts'
+import { type Address, addressOf, nameOf, type Redirection, redirectionOf } from './cluster-map.ts'
 import { ClusterNode } from './cluster-node.ts'
 import { Topology } from './cluster-topology.ts'
 import type { Dial, Purpose } from './connection.ts'
@@ -127,13 +127,18 @@ export class ClusterPort implements RedisPort {
       } catch (error) {
         const failure = error as RedisFailure
         const redirection = redirectionOf(failure, node)
-        if (!redirection || redirections === MOST_REDIRECTIONS || clock.now() >= until) {
+        if (redirection && options.pinned) this.#follow(redirection)
+        if (
+          !redirection ||
+          options.pinned ||
+          redirections === MOST_REDIRECTIONS ||
+          clock.now() >= until
+        ) {
           this.#doubt(failure)
           throw failure
         }
         asked = redirection.ask ? node : undefined
-        node = nameOf(this.#profile.translate(redirection.to))
-        if (!redirection.ask) this.#topology.moved(redirection.slot, node)
+        node = this.#follow(redirection)
       }
     }
   }
@@ -188,6 +193,13 @@ export class ClusterPort implements RedisPort {
       false,
       'no node of the Cluster serves the slot of the key',
     )
+  }
+
+  /** Remembers who serves a slot from now on, and names whom the command should go to. */
+  #follow({ ask, slot, to }: Redirection): string {
+    const node = nameOf(this.#profile.translate(to))
+    if (!ask) this.#topology.moved(slot, node)
+    return node
   }
 
   #node(name: string): ClusterNode {

@@ -1,5 +1,4 @@
 import type { PortOptions, RedisPort } from '../port.ts'
-import type { ParsedRedisUrl } from '../url.ts'
 import { type GlideLikeClient, glidePort } from './glide.ts'
 import { type IoredisClient, ioredisPort } from './ioredis.ts'
 import { type NodeRedisClient, nodeRedisPort } from './node-redis.ts'
@@ -18,22 +17,6 @@ export function portFor(client: RedisClient, options: PortOptions): RedisPort {
   if (isNodeRedis(given)) return nodeRedisPort(given, options)
   if (isGlide(given)) return glidePort(given, options)
   throw new TypeError(`redis() was given ${describe(given)}. ${WANTED}.`)
-}
-
-/** A port for a URL, over the ioredis that comes with this package. */
-export async function portFromUrl(url: ParsedRedisUrl, options: PortOptions): Promise<RedisPort> {
-  const { Redis } = await import('ioredis')
-  const pattern = new Redis({
-    ...(url.path === undefined ? { host: url.host, port: url.port } : { path: url.path }),
-    ...(url.username === undefined ? {} : { username: url.username }),
-    ...(url.password === undefined ? {} : { password: url.password }),
-    // A name is checked against the certificate; an address cannot be asked for by name.
-    ...(url.tls ? { tls: { servername: url.serverName } } : {}),
-    ...(url.family === undefined ? {} : { family: url.family }),
-    db: url.db,
-    lazyConnect: true,
-  })
-  return ioredisPort(pattern, options)
 }
 
 function isIoredis(given: unknown): given is IoredisClient {
