@@ -101,6 +101,17 @@ export default defineConfig({
       {
         resolve: { alias },
         test: {
+          name: 'cli',
+          include: ['test/cli/**/*.test.ts'],
+          globalSetup: ['test/cli/global-build.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
           name: 'docs',
           include: ['test/docs/*.test.ts'],
           testTimeout: 60_000,

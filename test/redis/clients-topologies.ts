@@ -80,7 +80,7 @@ export interface Combination {
   readonly title: string
   readonly topology: Topology
   /** A client as a user makes it who would rather read from replicas; never connected by itself. */
-  make(world: World): Promise<TestClient>
+  readonly make: (world: World) => Promise<TestClient>
 }
 
 const KEY_PREFIX = 'app:'
@@ -179,8 +179,9 @@ const singles = clientKinds.map(
     topology: 'single',
     async make({ addresses: [address] }) {
       const port = address?.port ?? 0
-      const { client, close } = await kind.make({ port, keyPrefix: KEY_PREFIX })
-      return { client, keyPrefix: kind.hasKeyPrefix ? KEY_PREFIX : '', close }
+      const user = await kind.make({ port, keyPrefix: KEY_PREFIX })
+      const keyPrefix = kind.hasKeyPrefix ? KEY_PREFIX : ''
+      return { client: user.client, keyPrefix, close: () => user.close() }
     },
   }),
 )

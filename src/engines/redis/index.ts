@@ -42,9 +42,10 @@ export interface RedisOptions {
 }
 
 /**
- * Locks on Redis or Valkey through the client you have: ioredis 5 or 6, node-redis 5 or 6. Holdfast
- * makes connections of its own after the client's pattern (address, credentials, TLS, database, key
- * prefix) and leaves the client itself alone. Throws TypeError or RangeError for wrong arguments.
+ * Locks on Redis or Valkey through the client you have: ioredis 5 or 6, node-redis 5 or 6, Valkey
+ * GLIDE 2.3 or newer, for one server, a Cluster or Sentinels. Holdfast makes connections of its own
+ * after the client's pattern (address, credentials, TLS, database, key prefix) and leaves the client
+ * itself alone. Throws TypeError or RangeError for wrong arguments.
  */
 export function redis(client: RedisClient, options: RedisOptions = {}): Engine {
   const { port, settings, replicas } = readOptions(options)

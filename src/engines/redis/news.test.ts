@@ -45,6 +45,18 @@ describe('news', () => {
     expect(await waiting).toMatchObject(LOOK)
   })
 
+  it('may come for several places in one message', async () => {
+    const { news, controller } = world()
+    const places = ['abc', 'abd', 'abe'].map((identity) => ({ ...place, identity }))
+    const waiting = places.map((each) => news.next(each, controller.signal))
+    news.deliver('abe 9 50000000 400\nabc 7 50000000 300\nabx 8 50000000 400\nabd', '')
+    expect(await Promise.all(waiting)).toMatchObject([
+      { state: 'held', fence: 7, deadline: 1300 },
+      LOOK,
+      { state: 'held', fence: 9, deadline: 1400 },
+    ])
+  })
+
   it('that came before anybody asked are kept, and told once', async () => {
     const { news, next } = world()
     news.expect(place)

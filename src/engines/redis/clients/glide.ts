@@ -254,9 +254,7 @@ class GlideConnection implements Connection {
     }, BEAT_MS)
   }
 
-  /**
-   * The library may have reconnected meanwhile: then the server knows the connection by another id.
-   */
+  /** The library may have reconnected: then the server knows the connection by another id. */
   async #compare(channel: string): Promise<void> {
     const route = { type: 'primarySlotKey', key: channel }
     const options = channel === '' ? undefined : { route }

@@ -119,9 +119,7 @@ function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
   )
 }
 
-/**
- * A connection, never opened, with the options that the Cluster client gives to each of its own.
- */
+/** A connection, never opened, with the options that the Cluster client gives to its own. */
 function nodeLike(pattern: Cluster): Redis {
   const [known] = pattern.nodes()
   if (known) return known

@@ -39,7 +39,10 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-if string.find(ARGV[1], '{', 1, true) then try('SPUBLISH', ARGV[1], '')
-else try('PUBLISH', ARGV[1], '') end
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
 try('DEL', key)
 return found

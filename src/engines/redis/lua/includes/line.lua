@@ -39,12 +39,15 @@ local function read_front(keys)
 end
 
 -- Sends a message and returns how many processes heard it: none, where the user may not publish.
--- A channel with a hash tag is one of a Cluster. There only the subscribers at this very node
--- count, and only a message by SPUBLISH stays with them.
+-- A channel with a hash tag is one of a Cluster: there the subscribers are at this very node, and
+-- only SPUBLISH counts them, and bothers no other shard.
 local function publish(channel, message)
-  local sharded, heard = string.find(channel, '{', 1, true), nil
-  if sharded then heard = redis.pcall('SPUBLISH', channel, message)
-  else heard = redis.pcall('PUBLISH', channel, message) end
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 
