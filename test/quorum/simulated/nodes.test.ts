@@ -152,6 +152,18 @@ describe('what a minority keeps', () => {
     expect(stores[0]!.inspect('lock')).toBeNull()
   })
 
+  it('is not taken again for a lease that is lost', async () => {
+    const { process, stores, engines } = world()
+    const engine = process()
+    const asked = place('lock')
+    await engine.acquire(now(asked))
+    for (const each of engines()) await each.release(asked)
+    expect(await engine.renew([asked])).toEqual([{ state: 'absent' }])
+    await settled()
+    expect(await engine.release(asked)).toBe(false)
+    expect(stores.map((store) => store.inspect('lock'))).toEqual([null, null, null])
+  })
+
   it('is given up by a holder that lost the rest', async () => {
     const { process, stores, engines } = world()
     const engine = process()
