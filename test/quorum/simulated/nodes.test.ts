@@ -176,6 +176,39 @@ describe('what a minority keeps', () => {
   })
 })
 
+describe('a place that is left while nodes are asked', () => {
+  it('leaves nothing on a node that grants it later', async () => {
+    const { clock, process, stores } = world()
+    const engine = process([[], [], [{ operations: ['acquire'], delayMs: 100 }]])
+    const asked = place('lock')
+    expect(await engine.acquire(now(asked))).toMatchObject({ state: 'held' })
+    expect(await engine.release(asked)).toBe(true)
+    await clock.advance(1_000)
+    expect(stores.map((store) => store.inspect('lock'))).toEqual([null, null, null])
+    await end(engine, clock)
+  })
+
+  it('leaves nothing in a split vote', async () => {
+    const { clock, process, engines, stores } = world()
+    const [, second, third] = engines()
+    const others = [place('lock'), place('lock')]
+    await second!.acquire(now(others[0]!))
+    await third!.acquire(now(others[1]!))
+    const engine = process()
+    const asked = place('lock')
+    const outcome = watch(engine.acquire({ ...asked, wait: true }))
+    await settled()
+    expect(stores[0]!.inspect('lock')?.holders[0]?.identity).toBe(asked.identity)
+    await engine.release(asked)
+    await second!.release(others[0]!)
+    await third!.release(others[1]!)
+    await clock.advance(1_000)
+    expect(outcome.value).toEqual({ state: 'absent' })
+    expect(stores.map((store) => store.inspect('lock'))).toEqual([null, null, null])
+    await engine.close()
+  })
+})
+
 describe('a lease', () => {
   it('is unknown while too few answer, and told lost at its deadline', async () => {
     const { clock, random, engines } = world()
