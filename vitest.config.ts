@@ -75,6 +75,7 @@ export default defineConfig({
           include: [
             'test/contract/redis*.test.ts',
             'test/redis/**/*.test.ts',
+            'test/topologies/**/*.test.ts',
             'test/contract/quorum-redis.test.ts',
             'test/quorum/*.test.ts',
             'test/support/*.test.ts',
@@ -99,6 +100,17 @@ export default defineConfig({
           ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'cli',
+          include: ['test/cli/**/*.test.ts'],
+          globalSetup: ['test/cli/global-build.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
         },
       },

@@ -16,7 +16,7 @@ import {
 } from './core/options.ts'
 import { memory } from './engines/memory/index.ts'
 import type { QuorumOptions } from './engines/quorum/index.ts'
-import type { RedisOptions } from './engines/redis/index.ts'
+import type { RedisUrlOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { asyncContext } from './system/context.ts'
 
@@ -37,6 +37,7 @@ export {
   type NodeVote,
   type Outcome,
   QuorumError,
+  ReplicaError,
   ShapeError,
   UnsupportedError,
 } from './core/errors.ts'
@@ -88,16 +89,17 @@ export function createHoldfast(options: HoldfastOptions & { readonly engine: Eng
 
 /** Options of `connect`: those of a Holdfast, and those of its connections. */
 export type ConnectOptions = HoldfastOptions &
-  Omit<RedisOptions, 'clock'> &
+  Omit<RedisUrlOptions, 'clock'> &
   Pick<QuorumOptions, 'nodeTimeoutMs'>
 
 /**
  * Connects to the engine that a URL names: `redis://[user:password@]host[:port][/database]`,
- * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, `sqlite:./locks.db` for the processes
- * of one machine, `memory:` for locks within this process, or
- * `quorum:redis://a,redis://b,redis://c` for a majority of 3, 5, 7 or 9 servers. Without a URL, the
- * environment's `HOLDFAST_URL` names it; where that is unset or empty, locks are kept in the SQLite
- * file of this user, for the processes of this machine. Rejects with `EngineError` when the engine cannot be
+ * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, each also with `+sentinel` or
+ * `+cluster`, as in `redis+sentinel://host,host/name`; `quorum:redis://a,redis://b,redis://c` for a
+ * majority of 3, 5, 7 or 9 servers; `sqlite:./locks.db` for the processes of one machine, or
+ * `memory:` for locks within this process. Without a URL, the environment's `HOLDFAST_URL` names it;
+ * where that is unset or empty, locks are kept in the SQLite file of this user, for the processes of
+ * this machine. Rejects with `EngineError` when the engine cannot be
  * reached, with `UnsupportedError` when nothing here serves the URL, and with TypeError or
  * RangeError when the URL or an option cannot be read.
  */
@@ -169,11 +171,12 @@ function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
   }
 }
 
-type EngineOptions = HoldfastOptions & RedisOptions & Pick<QuorumOptions, 'nodeTimeoutMs'>
+type EngineOptions = HoldfastOptions & RedisUrlOptions & Pick<QuorumOptions, 'nodeTimeoutMs'>
 
 async function engineFor(url: string, options: EngineOptions): Promise<Engine> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
-  switch (scheme) {
+  // What stands behind a plus tells how the servers are found.
+  switch (scheme?.replace(/^((?:redis|valkey)s?)\+(?:sentinel|cluster)$/, '$1')) {
     case 'memory':
       return memory(options.clock === undefined ? {} : { clock: options.clock })
     case 'redis':

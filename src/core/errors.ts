@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'HOLDFAST_ACQUIRE_TIMEOUT'
   | 'HOLDFAST_LEASE_LOST'
   | 'HOLDFAST_ENGINE_FAILED'
+  | 'HOLDFAST_TOO_FEW_REPLICAS'
   | 'HOLDFAST_NO_QUORUM'
   | 'HOLDFAST_SHAPE_MISMATCH'
   | 'HOLDFAST_DEADLOCK'
@@ -128,6 +129,39 @@ export class EngineError extends HoldfastError {
     this.operation = details.operation
     this.outcome = details.outcome
     this.transient = details.transient
+  }
+}
+
+/**
+ * The server granted or prolonged a lease, but too few replicas confirmed it in time. An `acquire`
+ * has given the lock back, or gives it back in the background when `outcome` is `unknown`. For a
+ * renewal it is one that failed: the lease stands until its deadline, and is tried again.
+ */
+export class ReplicaError extends EngineError {
+  override readonly name = 'ReplicaError'
+  /** How many replicas were asked for. */
+  readonly min: number
+  /** How many confirmed. */
+  readonly confirmed: number
+  readonly timeoutMs: number
+
+  constructor(details: {
+    engine: string
+    operation: string
+    outcome: Outcome
+    min: number
+    confirmed: number
+    timeoutMs: number
+    lock: string
+  }) {
+    const { min, confirmed, timeoutMs } = details
+    const problem =
+      `${confirmed} of ${min} replicas confirmed it within ${timeoutMs} ms; ` +
+      'check the replicas, or ask for fewer or for longer with the option replicas'
+    super({ ...details, transient: false, problem }, 'HOLDFAST_TOO_FEW_REPLICAS')
+    this.min = min
+    this.confirmed = confirmed
+    this.timeoutMs = timeoutMs
   }
 }
 

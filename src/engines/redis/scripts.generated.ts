@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: 'b122fd9eb10466b4ce09f4a9071cedd396d7ebf8',
+  sha1: '48b7c7e813a7474ebfd168773a408a17cfd7e83a',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -47,7 +47,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -311,15 +316,15 @@ local function enter()
     return lease.fence, left
   end
   if lease then set_aside() end
-  local here = redis.call('ZSCORE', keys.line, identity)
-  if not here then
+  local known = ARGV[10] ~= '' or redis.call('ZSCORE', keys.line, identity)
+  if not known then
     admit(lock, keep)
     local fence, failure = take()
     if fence or failure then return fence, failure or ttl end
-    if wait then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   end
+  if wait or known then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   if wait then stay(keys, identity, ARGV[4]) end
-  local fence = here and admit(lock, keep, identity, ttl)
+  local fence = known and admit(lock, keep, identity, ttl)
   if not fence and not wait then
     leave(keys, identity)
     admit(lock, keep)
@@ -345,7 +350,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '1083fa13b11002512bcc6787abc95855224fd6b7',
+  sha1: '95fb5cd1746fff472a058024fe1e7154a591bdc8',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
   source: `local time = redis.call('TIME')
@@ -400,7 +405,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -535,20 +545,19 @@ if holder == identity then
 end
 local other = not grant and other_shape(keys, holder)
 if other then return { 'shape', other } end
-if wait then
+if wait or ARGV[10] ~= '' then
   sweep(keys)
   local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
   join(keys, identity, ARGV[10], table.concat(record, ' '))
-  stay(keys, identity, ARGV[4])
-else
-  leave(keys, identity)
 end
+if wait then stay(keys, identity, ARGV[4]) end
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
   if fence then return { 'held', fence, ttl, now_us } end
   if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
   holder, grant = read_lock(keys)
 end
+if not wait then leave(keys, identity) end
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
 if not wait then return { 'absent', now_us, holder or '', ours, shown } end
@@ -561,7 +570,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '1d33ebf53bcfeb9e6897eecdd344073af9bf313a',
+  sha1: '25b53e3239e3b402a4f85c3a2524f53ba4d8bd59',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -604,7 +613,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -934,17 +948,16 @@ local function mutex_holder()
 end
 local function holders_of_permits()
   local held = {}
-  local shown = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT',
-    0, most)
-  for at = 1, #shown, 2 do
-    local lease = read_lease(redis.call('HGET', keys.leases, shown[at]))
-    if lease then
-      local over = lease.ends <= now
-      held[#held + 1] = {
-        over and '' or shown[at], 1, lease.permits, (over and shown[at + 1] or lease.ends) - now,
-        lease.fence, now - lease.since, lease.about,
-      }
+  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'LIMIT', 0, most)
+  local leases = #names > 0 and redis.call('HMGET', keys.leases, unpack(names)) or {}
+  for at, identity in ipairs(names) do
+    local lease = read_lease(leases[at])
+    local left = lease and lease.ends - now
+    if lease and left <= 0 then
+      identity, left = '', redis.call('ZSCORE', keys.holders, identity) - now
     end
+    held[#held + 1] = lease and { identity, 1, lease.permits, left, lease.fence,
+      now - lease.since, lease.about }
   end
   return held
 end
@@ -971,7 +984,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 /** Finds the commands that scripts may not call here, and leaves nothing behind. */
 export const permissions: Script = {
   name: 'permissions',
-  sha1: '5a13c3d4b684f2be4117e0939848d9e4d21eeae6',
+  sha1: '6f1d2c71e964f71bdaaf9862772ab3cef459a4c7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['channel'],
   source: `local key = KEYS[1]
@@ -1006,7 +1019,11 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-try('PUBLISH', ARGV[1], '')
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
 try('DEL', key)
 return found
 `,
@@ -1015,7 +1032,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '91efdac40baa981bb5ee5f852b973fb709beb9ef',
+  sha1: 'f19357238566f95ec9bfcbd40b085c3c4c8f92e5',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1058,7 +1075,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1344,7 +1366,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '773d15caa1706e9ee90e9d89876fa9a2f534a160',
+  sha1: 'ad6e4c6f0d165de0a80fe37d8e6ce7cb2d7bc41f',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1395,7 +1417,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1540,7 +1567,10 @@ end
 if force then
   local value, grant = read_lock(keys)
   local kept = grant and value == '~' .. grant.identity
-  if kept and (identity == '' or identity == grant.identity) then return hand_over() end
+  if kept and (identity == '' or identity == grant.identity) then
+    leave(keys, identity)
+    return hand_over()
+  end
 end
 sweep(keys)
 local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
@@ -1557,7 +1587,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: 'daa6346c6c5fbe7cb81fee064a929811a0124c9a',
+  sha1: '64126f0a942b3693697c86ecb982d069063323cc',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1600,7 +1630,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1888,7 +1923,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'ab471e8e3a64fac6c4d9eeffb4374e8bd9eb9803',
+  sha1: '9f45d4c9bb95ae73530cec05147e524ba220008f',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1931,7 +1966,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -2077,6 +2117,7 @@ local function renew(at, keys)
   sweep(keys)
   if not redis.call('ZSCORE', keys.alive, identity) then
     leave(keys, identity)
+    if not holder then advance(keys, keep) end
     return { 'absent' }
   end
   stay(keys, identity, wait_ttl)

@@ -129,17 +129,19 @@ export class Database {
       const row =
         (id === undefined ? undefined : sql.heardById.get(id, encoded)) ?? sql.heard.get(encoded)
       if (row === undefined) return { sentAt, grants: [] }
-      const [lock, capacity, fence, era, holder, owner, endsUs] = row as HeardRow
-      const rows =
-        capacity > 1
-          ? sql.holders.all(lock)
-          : [{ identity: holder, process: owner, fence, ends_us: endsUs }]
-      const grants = rows
-        .filter((each) => each['process'] === process && each['identity'] !== '')
-        .map((each) => ({
-          identity: each['identity'] as string,
-          fence: each['fence'] as number,
-          leftUs: meta.leftUs(each['ends_us'] as number, era),
+      const [lock, capacity, fence, era, identity, owner, endsUs] = row as HeardRow
+      const leftUs = (us: number): number => meta.leftUs(us, era)
+      if (capacity === 1) {
+        const ours = owner === process && identity !== ''
+        return { sentAt, grants: ours ? [{ identity, fence, leftUs: leftUs(endsUs) }] : [] }
+      }
+      const grants = sql.holders
+        .all(lock)
+        .filter((row) => row['process'] === process)
+        .map((row) => ({
+          identity: row['identity'] as string,
+          fence: row['fence'] as number,
+          leftUs: leftUs(row['ends_us'] as number),
         }))
       return { sentAt, grants }
     } catch {
@@ -238,36 +240,38 @@ export class Database {
   }
 
   #perform(batch: readonly Job[], transaction: Transaction): (() => void)[] {
-    const rung = new Set<number>()
     const outcomes: (() => void)[] = []
+    const told: News[] = []
     for (const job of batch) {
-      let outcome: () => void
       try {
-        outcome = job.work(transaction)
+        outcomes.push(job.work(transaction))
       } catch (error) {
         // A refusal concerns one call, and left everything as it was.
         if (!(error instanceof HoldfastError)) throw error
-        outcome = () => job.reject(error)
+        outcomes.push(() => job.reject(error))
       }
-      outcomes.push(outcome)
       const { news } = transaction
       if (news.length === 0) continue
       transaction.news = []
-      for (const { grant } of news) if (grant !== null) rung.add(grant.process)
-      for (const each of news) outcomes.push(() => this.#parts.onNews(each, transaction))
+      for (const each of news) {
+        outcomes.push(() => this.#parts.onNews(each, transaction))
+        if (each.grant !== null && each.grant.process !== transaction.process) told.push(each)
+      }
     }
-    rung.delete(transaction.process)
-    if (rung.size === 0) return outcomes
-    return [() => this.#ring(rung), ...outcomes]
+    if (told.length > 0) outcomes.unshift(() => this.#ring(told))
+    return outcomes
   }
 
-  #ring(processes: ReadonlySet<number>): void {
+  /** Wakes the processes of those who were granted, each once. */
+  #ring(told: readonly News[]): void {
     const around = this.#around
     if (around === undefined) return
-    for (const process of processes) {
-      const { peers, bells, sql } = around
-      const bell = peers.bellOf(process, (id) => sql.process.get(id))
-      if (bell !== undefined) bells.ring(bell)
+    const rung = new Set<number>()
+    for (const { grant } of told) {
+      if (grant === null || rung.has(grant.process)) continue
+      rung.add(grant.process)
+      const bell = around.peers.bellOf(grant.process, around.readProcess)
+      if (bell !== undefined) around.bells.ring(bell)
     }
   }
 
@@ -287,6 +291,7 @@ export class Database {
       meta: new Meta(session.sql, machine, session.version, path),
       peers: new Peers(session.mark),
       bells: session.bells,
+      readProcess: (id) => session.sql.process.get(id),
       buriedUs: new Map(),
       fenceTtlMs,
       random,
@@ -317,9 +322,11 @@ export class Database {
   /** Another process is in the file. Chance keeps the two from meeting again and again. */
   #tryAgain(error: unknown): void {
     const nowMs = performance.now()
-    const late = this.#queue.filter((job) => job.untilMs <= nowMs)
-    this.#queue = this.#queue.filter((job) => job.untilMs > nowMs)
-    for (const job of late) job.reject(engineError(job, this.#parts.path, error, 'none'))
+    // They came one after another, and all have the same time.
+    while (this.#queue[0] !== undefined && this.#queue[0].untilMs <= nowMs) {
+      const job = this.#queue.shift()
+      job?.reject(engineError(job, this.#parts.path, error, 'none'))
+    }
     if (this.#queue.length === 0) {
       this.#tries = 0
       return

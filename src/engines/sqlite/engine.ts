@@ -212,8 +212,8 @@ export class SqliteEngine implements Engine {
     for (const name of this.#news.awaited()) {
       const found = this.#database.granted(name)
       if (found === undefined) return
-      for (const { identity, ...grant } of found.grants) {
-        const place = { name, identity }
+      for (const grant of found.grants) {
+        const place = { name, identity: grant.identity }
         if (!this.#news.awaits(place)) continue
         if (grant.leftUs > 0) this.#news.granted(place, heldUntil(grant, found.sentAt))
         else this.#news.look(place)

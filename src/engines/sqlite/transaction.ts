@@ -34,6 +34,7 @@ export interface Surroundings {
   readonly meta: Meta
   readonly peers: Peers
   readonly bells: Bells
+  readonly readProcess: (id: number) => Row | undefined
   /** When locks were last asked for holders that died. */
   readonly buriedUs: Map<number, number>
   readonly fenceTtlMs: number
@@ -93,16 +94,16 @@ export class Transaction {
   /** Whether a grant that is pushed now would reach this process. */
   reaches(process: number): boolean {
     if (process === this.process) return true
-    const { peers, bells } = this.#around
-    if (peers.hasEnded(process, this.#nowUs, this.#readProcess)) return false
-    const bell = peers.bellOf(process, this.#readProcess)
+    const { peers, bells, readProcess } = this.#around
+    if (peers.hasEnded(process, this.#nowUs, readProcess)) return false
+    const bell = peers.bellOf(process, readProcess)
     return bell !== undefined && bells.has(bell)
   }
 
   /** Whether this process has provably ended. */
   hasEnded(process: number): boolean {
-    const { peers } = this.#around
-    return process !== this.process && peers.hasEnded(process, this.#nowUs, this.#readProcess)
+    const { peers, readProcess } = this.#around
+    return process !== this.process && peers.hasEnded(process, this.#nowUs, readProcess)
   }
 
   /** Whether it is time again to look for holders of this lock whose process has ended. */
@@ -119,6 +120,4 @@ export class Transaction {
     const { fenceTtlMs, random } = this.#around
     patrol(this.sql, this.#nowUs, this.wallMicros / 1000 - fenceTtlMs, random)
   }
-
-  readonly #readProcess = (id: number): Row | undefined => this.sql.process.get(id)
 }
