@@ -59,13 +59,19 @@ export class Attempt {
   }
 
   async run(): Promise<Standing> {
-    for (;;) {
+    // Whoever leaves the place meanwhile sees to what this attempt has asked for by then.
+    while (!this.#hasLeft()) {
       this.#rounds++
       const outcome = await this.#round()
-      const standing =
-        this.#seat.state === 'left' ? this.#withdraw(outcome) : await this.#judge(outcome)
+      if (this.#hasLeft()) break
+      const standing = await this.#judge(outcome)
       if (standing !== undefined) return standing
     }
+    return { state: 'absent' }
+  }
+
+  #hasLeft(): boolean {
+    return this.#seat.state === 'left'
   }
 
   /** Asks all nodes for a grant, those that granted already for the fence that is proposed now. */
@@ -186,7 +192,7 @@ export class Attempt {
   async #beaten(outcome: Outcome): Promise<Standing | undefined> {
     const { answers } = outcome
     const seat = this.#seat
-    if (seat.state === 'left') return this.#withdraw(outcome)
+    if (this.#hasLeft()) return { state: 'absent' }
     const shape = shapeErrorIn(answers)
     if (shape !== undefined || countAnswered(answers) < this.#parts.majority) {
       this.#giveBack(outcome, undefined)
@@ -278,16 +284,6 @@ export class Attempt {
       const call = round.calls[node.index] as Promise<Standing>
       seat.leaving.set(node, this.#parts.leave(node, withoutRest(seat.place), call))
     }
-  }
-
-  /** The place was left meanwhile; what is still open is seen to by whoever left. */
-  #withdraw({ answers }: Outcome): Absent {
-    const { leave, nodes } = this.#parts
-    for (const node of nodes) {
-      const answer = answers[node.index] as Answer<Standing>
-      if (heldIn(answer) !== undefined) void leave(node, withoutRest(this.#seat.place))
-    }
-    return { state: 'absent' }
   }
 
   #notClean(node: Node): EngineError {

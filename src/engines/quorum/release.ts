@@ -23,6 +23,8 @@ export async function release(
     parts,
     ({ engine }) => engine.release(own, options),
     (answers, final): boolean | undefined => {
+      // Whoever breaks a hold looks next: by then no node should be on its way.
+      if (options.force === true && !final) return undefined
       const there = countOf(answers, true)
       if (there >= majority) return true
       const gone = countOf(answers, false)

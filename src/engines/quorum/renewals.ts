@@ -40,12 +40,16 @@ export class Renewals {
         return open && !final ? undefined : [...answers]
       },
     )
+    const answers = await round.decision
+    const standings = all.map((each, at) => this.#standing(each, asked[at] as Place, answers, at))
+    // Only now is it known which leases a majority still has.
     for (const node of nodes) {
-      const repairing = round.calls[node.index]?.then((said) => this.#repair(node, all, said))
+      const repairing = round.calls[node.index]?.then((said) =>
+        this.#repair(node, all, standings, said),
+      )
       repairing?.catch(() => undefined)
     }
-    const answers = await round.decision
-    return all.map((each, at) => this.#standing(each, asked[at] as Place, answers, at))
+    return standings
   }
 
   #standing(
@@ -86,10 +90,16 @@ export class Renewals {
    * again. It draws a fence of its own; the one that was reported stays, and is larger than every
    * earlier one on the majority.
    */
-  #repair(node: Node, all: readonly Seated[], said: readonly Said[]): void {
+  #repair(
+    node: Node,
+    all: readonly Seated[],
+    standings: readonly Said[],
+    said: readonly Said[],
+  ): void {
     const { clock } = this.#parts
     all.forEach(({ place, seat }, at) => {
-      if (seat?.state !== 'held' || said[at]?.state !== 'absent') return
+      if (seat?.state !== 'held' || standings[at]?.state !== 'held') return
+      if (said[at]?.state !== 'absent') return
       if (seat.repairs.has(node) || clock.now() >= seat.deadline) return
       const claim = { ...place, ...seat.place, ttlMs: place.ttlMs, fence: seat.fence, wait: false }
       const repair = node.call((engine) => engine.acquire(claim))

@@ -152,6 +152,18 @@ describe('what a minority keeps', () => {
     expect(stores[0]!.inspect('lock')).toBeNull()
   })
 
+  it('is not taken again for a lease that is lost', async () => {
+    const { process, stores, engines } = world()
+    const engine = process()
+    const asked = place('lock')
+    await engine.acquire(now(asked))
+    for (const each of engines()) await each.release(asked)
+    expect(await engine.renew([asked])).toEqual([{ state: 'absent' }])
+    await settled()
+    expect(await engine.release(asked)).toBe(false)
+    expect(stores.map((store) => store.inspect('lock'))).toEqual([null, null, null])
+  })
+
   it('is given up by a holder that lost the rest', async () => {
     const { process, stores, engines } = world()
     const engine = process()
@@ -161,6 +173,39 @@ describe('what a minority keeps', () => {
     expect(await engine.renew([asked])).toEqual([{ state: 'absent' }])
     await settled()
     expect(stores[2]!.inspect('lock')).toBeNull()
+  })
+})
+
+describe('a place that is left while nodes are asked', () => {
+  it('leaves nothing on a node that grants it later', async () => {
+    const { clock, process, stores } = world()
+    const engine = process([[], [], [{ operations: ['acquire'], delayMs: 100 }]])
+    const asked = place('lock')
+    expect(await engine.acquire(now(asked))).toMatchObject({ state: 'held' })
+    expect(await engine.release(asked)).toBe(true)
+    await clock.advance(1_000)
+    expect(stores.map((store) => store.inspect('lock'))).toEqual([null, null, null])
+    await end(engine, clock)
+  })
+
+  it('leaves nothing in a split vote', async () => {
+    const { clock, process, engines, stores } = world()
+    const [, second, third] = engines()
+    const others = [place('lock'), place('lock')]
+    await second!.acquire(now(others[0]!))
+    await third!.acquire(now(others[1]!))
+    const engine = process()
+    const asked = place('lock')
+    const outcome = watch(engine.acquire({ ...asked, wait: true }))
+    await settled()
+    expect(stores[0]!.inspect('lock')?.holders[0]?.identity).toBe(asked.identity)
+    await engine.release(asked)
+    await second!.release(others[0]!)
+    await third!.release(others[1]!)
+    await clock.advance(1_000)
+    expect(outcome.value).toEqual({ state: 'absent' })
+    expect(stores.map((store) => store.inspect('lock'))).toEqual([null, null, null])
+    await engine.close()
   })
 })
 
