@@ -129,6 +129,11 @@ describe('a server that goes away', () => {
       server.resume()
     }
     await until(seen('confirmed again'), { what: 'the lease to be confirmed', everyMs: 100 })
+    const before = run.bytes.length
+    await until(() => run.child.exitCode !== null || run.bytes.length > before + 3_000_000, {
+      what: 'the command to write on',
+      everyMs: 100,
+    })
     writeFileSync(desk.file('enough'), '')
     expect((await run.end()).code).toBe(0)
   })
