@@ -117,7 +117,8 @@ describe('a server that goes away', () => {
 
   it('costs the command nothing of its output, which shares a pipe with those lines', async () => {
     // More at a time than a pipe holds: on a non-blocking one a write would fail.
-    const chunks = 'until [ -e enough ]; do head -c 1048576 /dev/zero || exit 9; sleep 0.3; done'
+    const write = 'dd if=/dev/zero bs=1M count=1 2>/dev/null || exit 9'
+    const chunks = `until [ -e enough ]; do ${write}; sleep 0.3; done`
     const line = `"${process.execPath}" "${main}" run x --ttl 9 -c '${chunks}' 2>&1`
     const run = desk.run('bash', ['-c', line])
     const seen = (text: string) => () => run.bytes.includes(text)
