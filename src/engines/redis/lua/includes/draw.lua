@@ -7,7 +7,8 @@ local function life(ttl, delay, min_hold)
 end
 
 -- Draws the next fence for a lease, no smaller than `least`, and returns it, or nil and an error
--- reply. This is the first write of every grant: where memory is full it fails before anything has changed.
+-- reply. This is the first write of every grant: where memory is full it fails before anything has
+-- changed.
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
   local fence = math.max((last or 0) + 1, now_us, least or 0)
