@@ -97,11 +97,11 @@ export type ConnectOptions = HoldfastOptions &
  * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, each also with `+sentinel` or
  * `+cluster`, as in `redis+sentinel://host,host/name`; `quorum:redis://a,redis://b,redis://c` for a
  * majority of 3, 5, 7 or 9 servers; `sqlite:./locks.db` for the processes of one machine, or
- * `memory:` for locks within this process. Without a URL, the environment's `HOLDFAST_URL` names it;
- * where that is unset or empty, locks are kept in the SQLite file of this user, for the processes of
- * this machine. Rejects with `EngineError` when the engine cannot be
- * reached, with `UnsupportedError` when nothing here serves the URL, and with TypeError or
- * RangeError when the URL or an option cannot be read.
+ * `memory:` for locks within this process. Without a URL, the environment's `HOLDFAST_URL` names
+ * it; where that is unset or empty, locks are kept in the SQLite file of this user, for the
+ * processes of this machine. Rejects with `EngineError` when the engine cannot be reached, with
+ * `UnsupportedError` when nothing here serves the URL, and with TypeError or RangeError when the
+ * URL or an option cannot be read.
  */
 export function connect(): Promise<Holdfast>
 export function connect(options: ConnectOptions): Promise<Holdfast>

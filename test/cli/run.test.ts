@@ -114,6 +114,29 @@ describe('the streams of the command', () => {
     expect(desk.read('count').trim()).toBe(String(bytes))
   })
 
+  it('may be full without holding holdfast up', async () => {
+    const first = await holder('x')
+    // A pipe holds this much, and nobody reads it: the word that it waits has to wait itself.
+    const line = `{ head -c 65536 /dev/zero; "${process.execPath}" "${main}" run -v x -- touch ran
+      echo $? >code; } 2>&1 | { until [ -e enough ]; do sleep 0.05; done; tr -d '\\0'; }`
+    const second = desk.run('bash', ['-c', line])
+    const { out } = await until(
+      async () => {
+        const seen = await desk.holdfast(['show', 'x', '--json']).end()
+        return seen.out.includes('"waiting":1') && seen
+      },
+      { what: 'the second to wait', timeoutMs: 30_000 },
+    )
+    expect(out).toContain(String(first.pid))
+    first.type('\n')
+    await first.end()
+    await until(() => desk.has('ran'), { what: 'the second to have its turn' })
+    expect(desk.has('code')).toBe(false)
+    writeFileSync(desk.file('enough'), '')
+    expect((await second.end()).out).toMatch(/waiting\.\n.*granted after .*\n.*ended with 0/)
+    expect(desk.read('code')).toBe('0\n')
+  })
+
   it('keep standard error apart, and a closed input closed', async () => {
     const apart = await desk.holdfast(['run', 'x', '-c', 'echo out; echo err >&2']).end()
     expect(apart).toMatchObject({ out: 'out\n', err: 'err\n' })

@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '48b7c7e813a7474ebfd168773a408a17cfd7e83a',
+  sha1: '7b361ddff0b9d9f147a3c20ef7b3c69139e20f87',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -93,7 +93,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -570,7 +570,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '25b53e3239e3b402a4f85c3a2524f53ba4d8bd59',
+  sha1: 'edf40adcbf3982d504787a3ac74dbf87223c6037',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -740,7 +740,7 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -1032,7 +1032,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: 'f19357238566f95ec9bfcbd40b085c3c4c8f92e5',
+  sha1: '43adbfdcf83f1a2da7b644c6a0768804e6282e68',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1121,7 +1121,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -1587,7 +1587,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '64126f0a942b3693697c86ecb982d069063323cc',
+  sha1: '54985c24a307987eb47ef08bb348775de58a569f',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1676,7 +1676,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')

@@ -11,7 +11,7 @@
 -- @include line
 
 -- Most waiters granted by one call, and at one go: a script must end soon.
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
