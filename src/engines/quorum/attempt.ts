@@ -79,13 +79,16 @@ export class Attempt {
     const { clock, nodes } = this.#parts
     const seat = this.#seat
     if (this.#claim.wait && seat.turnstile === undefined) seat.standAt(this.#firstToAsk())
-    const fence = this.#proposal()
+    // Made once: the nodes get the same claim, but for the one in whose line the place stands.
+    const { identity } = seat.place
+    const polite = { ...this.#claim, ...this.#proposal(), identity, wait: false }
+    const patient = this.#claim.wait ? { ...polite, wait: true } : polite
     const sentAt = clock.now()
     const turnstile = seat.turnstile
     const round = ask(
       nodes,
       this.#parts,
-      (node) => this.#send(node, fence),
+      (node) => this.#send(node, node === turnstile ? patient : polite),
       (answers, final): Omit<Outcome, 'round' | 'tookMs'> | undefined => {
         const decision = decideGrant(grantVotes(answers))
         if (decision.step === 'report' || decision.step === 'raise') return { decision, answers }
@@ -102,25 +105,20 @@ export class Attempt {
     return { decision, answers, round, tookMs: clock.now() - sentAt }
   }
 
-  async #send(node: Node, fence: { fence?: number }): Promise<Standing> {
+  async #send(node: Node, claim: Claim): Promise<Standing> {
     const { engine } = node
     const seat = this.#seat
     const leaving = seat.leaving.get(node)
     // A give-back that is still on its way could undo what this round is granted.
     if (leaving !== undefined && !(await leaving)) throw this.#notClean(node)
-    const atTurnstile = node === seat.turnstile
-    if (seat.grants.has(node) || (this.#looking && this.#rounds === 1 && atTurnstile)) {
-      const [standing] = await engine.renew([{ ...seat.place, ...fence }])
+    const looks = this.#looking && this.#rounds === 1 && node === seat.turnstile
+    if (looks || seat.grants.has(node)) {
+      const [standing] = await engine.renew([claim])
       if (standing === undefined) throw new Error('a node answered nothing')
       if (standing.state === 'unknown') throw standing.error
       return standing
     }
-    return await engine.acquire({
-      ...this.#claim,
-      ...seat.place,
-      ...fence,
-      wait: this.#claim.wait && atTurnstile,
-    })
+    return await engine.acquire(claim)
   }
 
   /**
