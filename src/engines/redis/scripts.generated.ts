@@ -4,18 +4,18 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '46d36ef804ea86843a53d17b8c6289a0c346929d',
+  sha1: '7b361ddff0b9d9f147a3c20ef7b3c69139e20f87',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -47,7 +47,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -88,7 +93,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -162,9 +167,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -279,9 +284,9 @@ local function look_ms(lock)
   local first = redis.call('ZRANGE', lock.keys.holders, 0, 0, 'WITHSCORES')[2]
   return first and math.max(0, first - now) + 1 or FAR
 end
-local identity, about, shape = ARGV[1], ARGV[12], ARGV[13]
+local identity, about, shape = ARGV[1], ARGV[12], ARGV[14]
 local ttl, keep, wait = tonumber(ARGV[2]), tonumber(ARGV[7]), ARGV[9] == '1'
-local record = { shape, ARGV[14], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
+local record = { shape, ARGV[15], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local keys = keys_at(1, 7)
 local lock, other = open(keys, shape)
@@ -297,7 +302,8 @@ end
 local function take()
   local place = read_place(table.concat(record, ' '))
   if lock.front or place.permits > lock.capacity - lock.taken then return nil end
-  local fence, failure = draw_first(lock, 1, life(ttl, place.delay, place.min_hold), keep)
+  local alive = life(ttl, place.delay, place.min_hold)
+  local fence, failure = draw_first(lock, 1, alive, keep, tonumber(ARGV[13]))
   if not fence then return nil, failure end
   hold(lock, { { identity = identity, place = place, fence = fence, ttl = ttl } })
   return fence
@@ -310,15 +316,15 @@ local function enter()
     return lease.fence, left
   end
   if lease then set_aside() end
-  local here = redis.call('ZSCORE', keys.line, identity)
-  if not here then
+  local known = ARGV[10] ~= '' or redis.call('ZSCORE', keys.line, identity)
+  if not known then
     admit(lock, keep)
     local fence, failure = take()
     if fence or failure then return fence, failure or ttl end
-    if wait then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   end
+  if wait or known then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   if wait then stay(keys, identity, ARGV[4]) end
-  local fence = here and admit(lock, keep, identity, ttl)
+  local fence = known and admit(lock, keep, identity, ttl)
   if not fence and not wait then
     leave(keys, identity)
     admit(lock, keep)
@@ -344,18 +350,18 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: 'c9f98102dd7bddeae9a1bd5f1ec4c5e6f57f9e42',
+  sha1: '95fb5cd1746fff472a058024fe1e7154a591bdc8',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -367,7 +373,8 @@ local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV
 local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local function take()
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  local least = tonumber(ARGV[13])
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return failure end
   redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
   return { 'held', fence, ttl, now_us }
@@ -398,7 +405,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -533,20 +545,19 @@ if holder == identity then
 end
 local other = not grant and other_shape(keys, holder)
 if other then return { 'shape', other } end
-if wait then
+if wait or ARGV[10] ~= '' then
   sweep(keys)
   local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
   join(keys, identity, ARGV[10], table.concat(record, ' '))
-  stay(keys, identity, ARGV[4])
-else
-  leave(keys, identity)
 end
+if wait then stay(keys, identity, ARGV[4]) end
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
   if fence then return { 'held', fence, ttl, now_us } end
   if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
   holder, grant = read_lock(keys)
 end
+if not wait then leave(keys, identity) end
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
 if not wait then return { 'absent', now_us, holder or '', ours, shown } end
@@ -559,7 +570,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '360dcd9dd8d0cf28f294ecf9997f23a65b64340e',
+  sha1: 'edf40adcbf3982d504787a3ac74dbf87223c6037',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -568,9 +579,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -602,7 +613,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -724,7 +740,7 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -798,9 +814,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -932,17 +948,16 @@ local function mutex_holder()
 end
 local function holders_of_permits()
   local held = {}
-  local shown = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT',
-    0, most)
-  for at = 1, #shown, 2 do
-    local lease = read_lease(redis.call('HGET', keys.leases, shown[at]))
-    if lease then
-      local over = lease.ends <= now
-      held[#held + 1] = {
-        over and '' or shown[at], 1, lease.permits, (over and shown[at + 1] or lease.ends) - now,
-        lease.fence, now - lease.since, lease.about,
-      }
+  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'LIMIT', 0, most)
+  local leases = #names > 0 and redis.call('HMGET', keys.leases, unpack(names)) or {}
+  for at, identity in ipairs(names) do
+    local lease = read_lease(leases[at])
+    local left = lease and lease.ends - now
+    if lease and left <= 0 then
+      identity, left = '', redis.call('ZSCORE', keys.holders, identity) - now
     end
+    held[#held + 1] = lease and { identity, 1, lease.permits, left, lease.fence,
+      now - lease.since, lease.about }
   end
   return held
 end
@@ -969,7 +984,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 /** Finds the commands that scripts may not call here, and leaves nothing behind. */
 export const permissions: Script = {
   name: 'permissions',
-  sha1: '5a13c3d4b684f2be4117e0939848d9e4d21eeae6',
+  sha1: '6f1d2c71e964f71bdaaf9862772ab3cef459a4c7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['channel'],
   source: `local key = KEYS[1]
@@ -1004,7 +1019,11 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-try('PUBLISH', ARGV[1], '')
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
 try('DEL', key)
 return found
 `,
@@ -1013,7 +1032,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '34af0a3690a481f24fc9644c6b7b9ae5a985d690',
+  sha1: '43adbfdcf83f1a2da7b644c6a0768804e6282e68',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1022,9 +1041,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1056,7 +1075,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1097,7 +1121,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -1171,9 +1195,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -1342,7 +1366,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '6b9124d39ba14935bb4bf1c31268aadd8c553c47',
+  sha1: 'ad6e4c6f0d165de0a80fe37d8e6ce7cb2d7bc41f',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1359,9 +1383,9 @@ end
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1393,7 +1417,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1538,7 +1567,10 @@ end
 if force then
   local value, grant = read_lock(keys)
   local kept = grant and value == '~' .. grant.identity
-  if kept and (identity == '' or identity == grant.identity) then return hand_over() end
+  if kept and (identity == '' or identity == grant.identity) then
+    leave(keys, identity)
+    return hand_over()
+  end
 end
 sweep(keys)
 local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
@@ -1555,7 +1587,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '573dd76ac03d30b8f4a0e43ffe3e20add98d810e',
+  sha1: '54985c24a307987eb47ef08bb348775de58a569f',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1564,9 +1596,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1598,7 +1630,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1639,7 +1676,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -1713,9 +1750,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -1886,7 +1923,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'c710e1583ea04d64ac342ea3bea49d288a114540',
+  sha1: '9f45d4c9bb95ae73530cec05147e524ba220008f',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1895,9 +1932,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1929,7 +1966,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -2075,6 +2117,7 @@ local function renew(at, keys)
   sweep(keys)
   if not redis.call('ZSCORE', keys.alive, identity) then
     leave(keys, identity)
+    if not holder then advance(keys, keep) end
     return { 'absent' }
   end
   stay(keys, identity, wait_ttl)

@@ -1,7 +1,7 @@
 -- Takes a mutex that is free, or joins its line.
 -- KEYS: lock, fence, line, alive, places
 -- ARGV: identity, ttl_ms, grant_ttl_ms, wait_ttl_ms, lock_delay_ms, min_hold_ms, keep_ms,
---   not_after_ms, wait, ticket, channel, about
+--   not_after_ms, wait, ticket, channel, about, least_fence
 -- Returns one of:
 --   held, fence, ms left, now us
 --   waiting, ahead, look ms, now us, ticket, holder, ours, about
@@ -19,7 +19,8 @@ local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 
 local function take()
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  local least = tonumber(ARGV[13])
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return failure end
   redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
   return { 'held', fence, ttl, now_us }
@@ -47,16 +48,13 @@ end
 local other = not grant and other_shape(keys, holder)
 if other then return { 'shape', other } end
 
-if wait then
+-- Whoever has a ticket may be in front of others.
+if wait or ARGV[10] ~= '' then
   sweep(keys)
   local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
   join(keys, identity, ARGV[10], table.concat(record, ' '))
-  stay(keys, identity, ARGV[4])
-else
-  -- Who would not wait any more leaves. It is also what a replica refuses, so that none answers
-  -- from old data that a lock is taken.
-  leave(keys, identity)
 end
+if wait then stay(keys, identity, ARGV[4]) end
 
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
@@ -65,6 +63,10 @@ if not holder then
   if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
   holder, grant = read_lock(keys)
 end
+
+-- Who would not wait any more leaves. It is also what a replica refuses, so that none answers from
+-- old data that a lock is taken.
+if not wait then leave(keys, identity) end
 
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
