@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type RunningServer, startServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
-import { Desk, lives, main, type Run } from './support.ts'
+import { Desk, lives, type Run } from './support.ts'
 
 let server: RunningServer
 let desk: Desk
@@ -113,30 +113,6 @@ describe('a server that goes away', () => {
       { type: 'jeopardy', lock: 'x', message: expect.stringMatching(/the command is stopped in /) },
       { type: 'secured', lock: 'x' },
     ])
-  })
-
-  it('costs the command nothing of its output, which shares a pipe with those lines', async () => {
-    // More at a time than a pipe holds: on a non-blocking one a write would fail.
-    const write = 'dd if=/dev/zero bs=1M count=1 2>/dev/null || exit 9'
-    const chunks = `until [ -e enough ]; do ${write}; sleep 0.3; done`
-    const line = `"${process.execPath}" "${main}" run x --ttl 9 -c '${chunks}' 2>&1`
-    const run = desk.run('bash', ['-c', line])
-    const seen = (text: string) => () => run.bytes.includes(text)
-    await until(seen('\0'), { what: 'the lock to be held' })
-    server.pause()
-    try {
-      await until(seen('jeopardy'), { what: 'the lease to be in jeopardy', everyMs: 100 })
-    } finally {
-      server.resume()
-    }
-    await until(seen('confirmed again'), { what: 'the lease to be confirmed', everyMs: 100 })
-    const before = run.bytes.length
-    await until(() => run.child.exitCode !== null || run.bytes.length > before + 3_000_000, {
-      what: 'the command to write on',
-      everyMs: 100,
-    })
-    writeFileSync(desk.file('enough'), '')
-    expect((await run.end()).code).toBe(0)
   })
 
   it.each([
