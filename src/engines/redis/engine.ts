@@ -29,7 +29,7 @@ import { Requests } from './requests.ts'
 import { inspect } from './scripts.generated.ts'
 import { type ServerTime, ServerTimes } from './server-time.ts'
 
-/** Most holders, and most waiters, that `inspect` shows. */
+/** Most waiters that `inspect` shows. */
 const SHOWN = 100
 
 /** What an identity looks like; the value of another program's key seldom does. */
