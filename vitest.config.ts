@@ -8,6 +8,7 @@ const alias = [
   { find: /^holdfast$/, replacement: source('index.ts') },
   { find: /^holdfast\/redis$/, replacement: source('engines/redis/index.ts') },
   { find: /^holdfast\/sqlite$/, replacement: source('engines/sqlite/index.ts') },
+  { find: /^holdfast\/quorum$/, replacement: source('engines/quorum/index.ts') },
   { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
   { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
 ]
@@ -45,6 +46,8 @@ export default defineConfig({
             'test/model/**/*.test.ts',
             'test/simulation/**/*.test.ts',
             'test/contract/memory.test.ts',
+            'test/contract/quorum-memory.test.ts',
+            'test/quorum/simulated/*.test.ts',
           ],
           exclude: [...configDefaults.exclude, 'test/model/{redis,sqlite}*'],
           sequence: { groupOrder: 0 },
@@ -72,6 +75,9 @@ export default defineConfig({
           include: [
             'test/contract/redis*.test.ts',
             'test/redis/**/*.test.ts',
+            'test/topologies/**/*.test.ts',
+            'test/contract/quorum-redis.test.ts',
+            'test/quorum/*.test.ts',
             'test/support/*.test.ts',
             'test/model/redis*.test.ts',
             'test/demo/**/*.test.ts',

@@ -1,7 +1,7 @@
 import { onAbort } from './abort.ts'
 import type { Core } from './core.ts'
 import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
-import { AcquireTimeoutError, closedError, EngineError } from './errors.ts'
+import { AcquireTimeoutError, closedError, EngineError, ReplicaError } from './errors.ts'
 import { Lease, trustedUntil } from './lease.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
@@ -253,6 +253,8 @@ class Acquisition implements Tended {
   #doubt(error: EngineError): void {
     const { clock, random, renewal, requestTimeoutMs } = this.#core
     this.#lastError = error
+    // Granted, but not as it was asked for: the lock goes back instead of being kept for a retry.
+    if (error instanceof ReplicaError) return this.#fail(error)
     this.#failures++
     const patienceMs = this.place.waitTtlMs + requestTimeoutMs
     if (clock.now() - this.#answeredAt > patienceMs) return this.#fail(error)

@@ -9,6 +9,7 @@ import { describeServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
 
 const LONG_MS = 60_000
+const MUTEX: Shape = { kind: 'mutex', capacity: 1 }
 const THREE: Shape = { kind: 'semaphore', capacity: 3 }
 const READ_WRITE: Shape = { kind: 'read-write', capacity: ALL }
 const KEY = 'holdfast:job'
@@ -107,7 +108,7 @@ describeServers('permits', (name) => {
     await take(a, place(THREE, { name: 'semaphore' }))
     await take(a, reader({ name: 'read-write' }))
     await take(a, place({ kind: 'election', capacity: 1 }, { name: 'election' }))
-    await take(a, place({ kind: 'mutex', capacity: 1 }, { name: 'mutex' }))
+    await take(a, place(MUTEX, { name: 'mutex' }))
     const { names } = await a.list({ prefix: '', limit: 1000 })
     expect(names.toSorted()).toEqual(['election', 'mutex', 'read-write', 'semaphore'])
   })
@@ -169,16 +170,77 @@ describeServers('permits', (name) => {
 
   it('go only by force where a foreign program holds the name', async () => {
     const a = process()
-    const mutex: Shape = { kind: 'mutex', capacity: 1 }
     await server.call('set', KEY, 'theirs')
-    const theirs = place(mutex, { identity: 'theirs' })
+    const theirs = place(MUTEX, { identity: 'theirs' })
     expect(await a.release(theirs)).toBe(false)
-    expect(await a.release(place(mutex), { force: true })).toBe(false)
+    expect(await a.release(place(MUTEX), { force: true })).toBe(false)
     expect(await server.call('get', KEY)).toBe('theirs')
-    const waiter = place(mutex)
+    const waiter = place(MUTEX)
     await queue(a, waiter)
     expect(await a.release(theirs, { force: true })).toBe(true)
     expect(await server.call('get', KEY)).toBe(waiter.identity)
+  })
+
+  it('live exactly as long as the longest of their leases, renewed or not', async () => {
+    const a = process()
+    const [short, long] = [place(THREE), place(THREE, { ttlMs: 2 * LONG_MS })]
+    const own = [KEY, `{${KEY}}~holders`, `{${KEY}}~leases`]
+    const lives = async (ms: number): Promise<void> => {
+      for (const key of own) {
+        const left = Number(await server.call('pttl', key))
+        expect(left, key).toBeLessThanOrEqual(ms)
+        expect(left, key).toBeGreaterThan(ms - LONG_MS / 2)
+      }
+    }
+    await take(a, short)
+    await lives(LONG_MS)
+    await take(a, long)
+    await lives(2 * LONG_MS)
+    await a.renew([short])
+    await lives(2 * LONG_MS)
+    await a.renew([{ ...short, ttlMs: 3 * LONG_MS }])
+    await lives(3 * LONG_MS)
+    await a.release(short)
+    await lives(2 * LONG_MS)
+  })
+
+  it.each([MUTEX, THREE])('are no grant to whoever gives up by force: $kind', async (shape) => {
+    const [a, b] = [process(), process()]
+    const asked = place(shape, { permits: shape.capacity, minHoldMs: LONG_MS, ttlMs: 50 })
+    await take(a, asked)
+    const holder = async () => (await b.inspect('job'))?.holders[0]?.identity
+    await until(async () => (await holder()) === '', { what: 'the end of the lease' })
+    // The same identity comes back, and waits behind what it left taken itself.
+    await queue(a, asked)
+    expect(await b.release(asked, { force: true })).toBe(true)
+    expect(await a.inspect('job')).toBeNull()
+    expect(await keysLeft()).toEqual([FENCE])
+  })
+
+  it('are not granted as a lock of another kind', async () => {
+    const [a, b] = [process(), process()]
+    for (const [found, other] of [
+      [THREE, MUTEX],
+      [MUTEX, THREE],
+    ] as const) {
+      const [holder, waiter] = [
+        place(found, { permits: found.capacity }),
+        place(found, { permits: found.capacity }),
+      ]
+      await take(a, holder)
+      await queue(a, waiter)
+      await server.call('del', KEY)
+      const stranger = place(other)
+      expect(await b.renew([stranger])).toEqual([{ state: 'absent' }])
+      expect(await b.release(stranger)).toBe(false)
+      expect(await server.call('exists', KEY)).toBe(0)
+      expect((await b.inspect('job'))?.kind).toBe(found.kind)
+      await expect(b.acquire({ ...stranger, wait: true })).rejects.toMatchObject({ found })
+      expect((await b.inspect('job'))?.holders.map(({ identity }) => identity)).toEqual([
+        waiter.identity,
+      ])
+      expect(await a.release(waiter)).toBe(true)
+    }
   })
 
   it('are taken by nobody while memory is full, and given back all the same', async () => {
@@ -262,9 +324,9 @@ describeServers('permits', (name) => {
     expect(new Set(fences).size).toBe(10_000)
     expect((await a.inspect('job'))?.waiting).toBe(0)
     const run = await commandsRun(server)
-    // Five hundred by one script: the release, and a look for each further five hundred.
-    expect(run.get('evalsha')).toBeLessThan(45)
-    // A hundred by one message for each process, and a hint to look for each further five hundred.
-    expect(run.get('publish')).toBeLessThan(250)
+    // Two hundred by one script: the release, and a look for each further two hundred.
+    expect(run.get('evalsha')).toBeLessThan(110)
+    // A hundred by one message for each process, and a hint to look for each further two hundred.
+    expect(run.get('publish')).toBeLessThan(500)
   }, 120_000)
 })

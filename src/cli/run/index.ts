@@ -189,7 +189,7 @@ export async function underLease(
     voice.say('lost', `lock ${quoted}: the lease was lost while the command ran.`, { lock: name })
     return EXIT.lost
   }
-  if (signals.interruptedByTerminal && ending.code === EXIT.signal + 2) await dieOf(signals, means)
+  if (signals.interruptedByTerminal && ending.code === EXIT.signal + 2) await dieOf(means)
   return ending.code
 }
 
@@ -208,8 +208,9 @@ async function giveBack(lease: Lease, voice: Voice): Promise<boolean> {
  * Dies of SIGINT as the command did: a shell that runs a script of such commands ends the script
  * only when it sees that.
  */
-async function dieOf(signals: Signals, { holdfast }: Means): Promise<void> {
+async function dieOf({ holdfast, signals, voice }: Means): Promise<void> {
   await holdfast.close()
+  await voice.told
   signals.close()
   process.kill(process.pid, 'SIGINT')
 }

@@ -139,9 +139,11 @@ async function permissionFindings(server: Inquiry, around: Surroundings): Promis
   const { prefix, channel, port } = around
   const name = `holdfast-diagnosis:${systemRandom.identity()}`
   const keys = allOf(lockKeys(prefix, name, port.keyPrefix))
-  const args = [permissions.source, keys.length, ...keys, `${channel}:diagnosis`]
+  const [lock = ''] = keys
+  const heard = port.channelFor(`${channel}:diagnosis`, lock)
+  const args = [permissions.source, keys.length, ...keys, heard]
   try {
-    const reply = (await server.send('eval', args, keys[0])) as readonly Reply[]
+    const reply = (await server.send('eval', args, lock)) as readonly Reply[]
     return lacking(reply.map(text))
   } catch (error) {
     if (!(error instanceof RedisFailure) || !REFUSALS.includes(error.kind)) throw error

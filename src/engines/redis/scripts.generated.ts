@@ -4,18 +4,18 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '506c630bdd74cfdbf874733b5b3025ecd6486e30',
+  sha1: '847f828d1909c8f053912dc29f60594658b5cc62',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -47,7 +47,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -88,7 +93,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -162,9 +167,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -280,9 +285,9 @@ local function look_ms(lock)
   local first = redis.call('ZRANGE', lock.keys.holders, 0, 0, 'WITHSCORES')[2]
   return first and math.max(0, first - now) + 1 or FAR
 end
-local identity, about, shape = ARGV[1], ARGV[12], ARGV[13]
+local identity, about, shape = ARGV[1], ARGV[12], ARGV[14]
 local ttl, keep, wait = tonumber(ARGV[2]), tonumber(ARGV[7]), ARGV[9] == '1'
-local record = { shape, ARGV[14], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
+local record = { shape, ARGV[15], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local keys = keys_at(1, 7)
 local lock, other = open(keys, shape)
@@ -298,7 +303,8 @@ end
 local function take()
   local place = read_place(table.concat(record, ' '))
   if lock.front or place.permits > lock.capacity - lock.taken then return nil end
-  local fence, failure = draw_first(lock, 1, life(ttl, place.delay, place.min_hold), keep)
+  local alive = life(ttl, place.delay, place.min_hold)
+  local fence, failure = draw_first(lock, 1, alive, keep, tonumber(ARGV[13]))
   if not fence then return nil, failure end
   hold(lock, { { identity = identity, place = place, fence = fence, ttl = ttl } })
   return fence
@@ -345,18 +351,18 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: 'f75f0ca26c2cd684c8552124b5331a5a5c648b75',
+  sha1: '95fb5cd1746fff472a058024fe1e7154a591bdc8',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
+  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -368,7 +374,8 @@ local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV
 local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 local function take()
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  local least = tonumber(ARGV[13])
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return failure end
   redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
   return { 'held', fence, ttl, now_us }
@@ -399,7 +406,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -559,7 +571,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '37bb0146ecafdb883bae4e85f096aa4cb51dca7f',
+  sha1: 'f8809f3f26e6d1159bace54094255b31e4224fea',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -568,9 +580,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -602,7 +614,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -724,7 +741,7 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -798,9 +815,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -973,7 +990,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 /** Finds the commands that scripts may not call here, and leaves nothing behind. */
 export const permissions: Script = {
   name: 'permissions',
-  sha1: '5a13c3d4b684f2be4117e0939848d9e4d21eeae6',
+  sha1: '6f1d2c71e964f71bdaaf9862772ab3cef459a4c7',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['channel'],
   source: `local key = KEYS[1]
@@ -1008,7 +1025,11 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-try('PUBLISH', ARGV[1], '')
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
 try('DEL', key)
 return found
 `,
@@ -1017,7 +1038,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '4117e1f11cbc9a43986fa4200192a63168120888',
+  sha1: '30fd56c68823afe471b8131365e8db8dfe62df0d',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1026,9 +1047,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1060,7 +1081,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1101,7 +1127,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -1175,9 +1201,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -1347,7 +1373,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: 'c958dcc27f6c93e6d97ea5e51993b6d2bb808415',
+  sha1: 'ad6e4c6f0d165de0a80fe37d8e6ce7cb2d7bc41f',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1364,9 +1390,9 @@ end
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1398,7 +1424,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1563,7 +1594,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '44b18990a8291ce1743424634abf63334cfb65d9',
+  sha1: 'c0a6e0207f14be29f0c561909557d0b306d64b8c',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1572,9 +1603,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1606,7 +1637,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1647,7 +1683,7 @@ local function rank(keys, identity)
   local ahead = redis.call('ZRANK', keys.line, identity)
   return ahead, ahead and string.format('%.0f', redis.call('ZSCORE', keys.line, identity))
 end
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
     string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
@@ -1721,9 +1757,9 @@ local function open(keys, shape)
   sweep(keys)
   return lock
 end
-local function draw_first(lock, count, alive, keep)
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
@@ -1895,7 +1931,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: '62b489eac6a9c883d8d4050e9a0f9d60d8c71faa',
+  sha1: '9f45d4c9bb95ae73530cec05147e524ba220008f',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1904,9 +1940,9 @@ local now = math.floor(now_us / 1000)
 local function life(ttl, delay, min_hold)
   return math.max(ttl + delay, min_hold)
 end
-local function draw(key, identity, ttl, delay, min_hold, about, keep)
+local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us)
+  local fence = math.max((last or 0) + 1, now_us, least or 0)
   local over = min_hold > 0 and now + ttl or 0
   local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
   local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
@@ -1938,7 +1974,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
