@@ -97,12 +97,13 @@ describe('checks', () => {
   it('let pass what is right', () => {
     checkText('prefix', '')
     checkWhole('limit', 1, 1, 1)
-    checkObject('options', [])
+    checkObject('options', {})
     checkFunction('work', () => {})
   })
 
   it('name what is wrong', () => {
     expect(() => checkFunction('work', {})).toThrow('work must be a function, got an object.')
+    expect(() => checkObject('options', [])).toThrow('options must be an object, got an array.')
     expect(() => checkWhole('limit', 2, 0, 1)).toThrow('limit must be a whole number from 0 to 1')
   })
 })

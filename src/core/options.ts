@@ -149,7 +149,7 @@ export function checkWhole(option: string, value: unknown, least: number, most: 
 }
 
 export function checkObject(option: string, value: unknown): asserts value is object {
-  if (typeof value !== 'object' || value === null) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${option} must be an object, got ${show(value)}.`)
   }
 }
