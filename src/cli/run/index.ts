@@ -7,6 +7,7 @@ import { CliError, EXIT, usageError } from '../exit.ts'
 import { withoutSecrets } from '../secret.ts'
 import { RUN } from '../specs/running.ts'
 import { duration } from '../text.ts'
+import { tellWarnings } from '../warnings.ts'
 import { environmentFor } from './environment.ts'
 import { type Ending, runGuarded } from './guard.ts'
 import { Signals } from './signals.ts'
@@ -78,6 +79,7 @@ export async function withVoice(
   const clean = (text: string): string => withoutSecrets(text, url ?? '')
   const voice = new Voice({ json: json === true, verbose: verbose === true, clean })
   const signals = new Signals()
+  tellWarnings((message) => voice.say('warning', `warning: ${message}`))
   let holdfast: Holdfast | undefined
   try {
     holdfast = await open(url)
