@@ -48,7 +48,7 @@ describe('a lease that is taken away', () => {
     const { code, err } = await run.end()
     expect(code).toBe(79)
     expect(err).toMatch(
-      /^holdfast: lock "x": the lease is lost \(released, taken over or deleted by somebody else\)/,
+      /^holdfast: lock "x": the lease is lost \(released, taken over or deleted by somebody else\)/m,
     )
     expect(desk.read('term')).toBe('TERM\n')
     await allGone(pids)

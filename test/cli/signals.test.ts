@@ -75,7 +75,7 @@ describe('signals to holdfast', () => {
 describe('a holdfast that is killed', () => {
   it('takes its command along, and what that started', async () => {
     // One of them in a session of its own, one without a parent, one without the environment.
-    const line = `setsid sh -c 'trap "" TERM; while :; do sleep 0.05; done' & (sleep 1000 &) (setsid sleep 1000 &)
+    const line = `setsid sh -c 'trap "" TERM; while :; do sleep 0.05; done' & (sleep 1000 &); (setsid sleep 1000 &)
       env -i sleep 1000 & ${stays()}`
     const run = desk.holdfast(['run', 'x', '--grace', '0.3', '-c', line])
     await started(run)
