@@ -2,7 +2,7 @@ import { onAbort } from './abort.ts'
 import type { Core } from './core.ts'
 import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
 import { AcquireTimeoutError, closedError, EngineError, ReplicaError } from './errors.ts'
-import { Lease, trustedUntil } from './lease.ts'
+import { type Keeping, Lease, trustedUntil } from './lease.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 
@@ -12,7 +12,7 @@ const SETTLED: Error = new Error('The call is over')
 /** How a place is asked for. */
 export interface Request {
   readonly place: Place
-  readonly renew: boolean
+  readonly keeping: Keeping
   /** `Infinity` waits for ever, 0 tries once. */
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
@@ -196,7 +196,7 @@ class Acquisition implements Tended {
     this.#won = true
     this.#settle(() => {
       const { make = Lease } = this.#request
-      const lease = new make(core, this.place, held.fence, until, this.#request.renew)
+      const lease = new make(core, this.place, held.fence, until, this.#request.keeping)
       const waitedMs = core.clock.now() - this.#startedAt
       core.events.emit('granted', { lease, waitedMs })
       this.#resolve(lease)

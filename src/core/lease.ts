@@ -28,6 +28,12 @@ const SLACK = 1 / 6
  */
 export type LeaseState = 'held' | 'jeopardy' | 'lost' | 'released'
 
+/** How long a lease is kept. */
+export interface Keeping {
+  readonly renew: boolean
+  readonly maxHoldMs: number
+}
+
 /**
  * The latest moment up to which a holder may trust a lease that the engine granted or confirmed for
  * `lifeMs`.
@@ -58,14 +64,14 @@ export class Lease implements AsyncDisposable {
   readonly #tending: LeaseTending
 
   /** @internal */
-  constructor(core: Core, place: Place, fence: number, until: number, renew: boolean) {
+  constructor(core: Core, place: Place, fence: number, until: number, keeping: Keeping) {
     this.name = place.name
     this.kind = place.shape.kind
     this.permits = place.permits
     this.shape = place.shape
     this.fence = fence
     this.identity = place.identity
-    this.#tending = new LeaseTending(core, place, until, renew, this)
+    this.#tending = new LeaseTending(core, place, until, keeping, this)
   }
 
   /**
@@ -145,6 +151,7 @@ class LeaseTending implements Tended {
   readonly #lease: Lease
   #renews: boolean
   readonly #grantedAt: number
+  readonly #overdueAt: number
   #until: number
   #state: LeaseState = 'held'
   #failures = 0
@@ -156,19 +163,20 @@ class LeaseTending implements Tended {
   #controller: AbortController | undefined
   #releasing: Promise<boolean> | undefined
 
-  constructor(core: Core, place: Place, until: number, renews: boolean, lease: Lease) {
+  constructor(core: Core, place: Place, until: number, keeping: Keeping, lease: Lease) {
     this.#core = core
     this.place = place
     this.#lease = lease
-    this.#renews = renews
+    this.#renews = keeping.renew
     this.#grantedAt = core.clock.now()
+    this.#overdueAt = this.#grantedAt + keeping.maxHoldMs
     this.#until = until
     core.renewal.tend(this)
     this.#scheduleNext()
   }
 
   get deadline(): number {
-    return this.#until
+    return Math.min(this.#until, this.#overdueAt)
   }
 
   get state(): LeaseState {
@@ -179,7 +187,7 @@ class LeaseTending implements Tended {
   get remainingMs(): number {
     this.#noticeDeadline()
     const alive = this.#state === 'held' || this.#state === 'jeopardy'
-    return alive ? this.#until - this.#core.clock.now() : 0
+    return alive ? this.deadline - this.#core.clock.now() : 0
   }
 
   get signal(): AbortSignal {
@@ -214,7 +222,10 @@ class LeaseTending implements Tended {
   }
 
   expire(): void {
-    this.#lose('expired')
+    const overdue = this.#overdueAt < this.#until
+    this.#lose(overdue ? 'overdue' : 'expired')
+    // The engine would keep it until its ttl is over. Whoever held it has been told.
+    if (overdue) this.#core.abandon(this.place)
   }
 
   async shutdown(): Promise<void> {
@@ -329,7 +340,7 @@ class LeaseTending implements Tended {
   /** A blocked event loop or a suspended machine may ask before the timer could fire. */
   #noticeDeadline(): void {
     const open = this.#state === 'held' || this.#state === 'jeopardy'
-    if (open && this.#core.clock.now() >= this.#until) this.#lose('expired')
+    if (open && this.#core.clock.now() >= this.deadline) this.expire()
   }
 
   #lose(reason: LossReason): void {
