@@ -110,7 +110,7 @@ export class Attempt {
     const seat = this.#seat
     const leaving = seat.leaving.get(node)
     // A give-back that is still on its way could undo what this round is granted.
-    if (leaving !== undefined && !(await leaving)) throw this.#notClean(node)
+    if (leaving !== undefined && (!(await leaving) || this.#hasLeft())) throw this.#notClean(node)
     const looks = this.#looking && this.#rounds === 1 && node === seat.turnstile
     if (looks || seat.grants.has(node)) {
       const [standing] = await engine.renew([claim])
@@ -253,9 +253,9 @@ export class Attempt {
   }
 
   #leaveLine(): void {
-    const { place, turnstile, leaving } = this.#seat
+    const { place, turnstile } = this.#seat
     if (turnstile !== undefined)
-      leaving.set(turnstile, this.#parts.leave(turnstile, withoutRest(place)))
+      this.#seat.owe(turnstile, this.#parts.leave(turnstile, withoutRest(place)))
   }
 
   async #refused({ answers, tookMs }: Outcome, taken: boolean): Promise<Absent | undefined> {
@@ -276,11 +276,13 @@ export class Attempt {
     const seat = this.#seat
     for (const node of this.#parts.nodes) {
       if (node === keeps) continue
-      seat.grants.delete(node)
+      // A grant of an earlier round is still there, whatever became of this question.
+      const kept = seat.grants.delete(node)
       const answer = answers[node.index] as Answer<Standing>
-      if (answer.state === 'answered' ? heldIn(answer) === undefined : !mayHaveRun(answer)) continue
+      const mayHold = kept || mayHaveRun(answer)
+      if (answer.state === 'answered' ? heldIn(answer) === undefined : !mayHold) continue
       const call = round.calls[node.index] as Promise<Standing>
-      seat.leaving.set(node, this.#parts.leave(node, withoutRest(seat.place), call))
+      seat.owe(node, this.#parts.leave(node, withoutRest(seat.place), call))
     }
   }
 

@@ -53,6 +53,19 @@ export class Seat {
   /** Aborts when there is another line to listen to. */
   get moved(): AbortSignal {
     this.#moves ??= new AbortController()
+  /** Notes a give-back. The node is clean only when those before it are answered as well. */
+  owe(node: Node, leaving: Promise<boolean>): void {
+    const before = this.leaving.get(node)
+    const all = before && Promise.all([before, leaving]).then(([one, other]) => one && other)
+    this.leaving.set(node, all ?? leaving)
+  }
+
+  /** Follows a seat of the same place whose give-backs may still be on their way. */
+  follow(before: Seat): void {
+    this.#tries = before.#tries
+    this.freshen()
+  }
+
     return this.#moves.signal
   }
 
