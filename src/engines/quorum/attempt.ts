@@ -13,6 +13,7 @@ import {
   grantVotes,
   heldIn,
   majorityOccupant,
+  occupantIn,
   plainVotes,
   shapeErrorIn,
   waitingIn,
@@ -235,15 +236,22 @@ export class Attempt {
     seat.splits = taken ? 0 : seat.splits + 1
     const retryMs = taken ? Number.POSITIVE_INFINITY : backoffMs(seat.splits, random)
     const { waitTtlMs } = seat.place
-    if (standing !== undefined) {
+    const astray = standing !== undefined && this.#isAstray(answers)
+    const stays = standing !== undefined && !(astray && seat.astray)
+    seat.astray = astray
+    if (stays) {
       seat.ahead = standing.ahead
-      const lookMs = Math.min(standing.lookMs, retryMs, waitTtlMs)
+      // Seen once it may only be a lock that is just changing hands.
+      const againMs = astray ? backoffMs(1, random) : retryMs
+      const lookMs = Math.min(standing.lookMs, againMs, waitTtlMs)
       return { ...standing, ...anyOccupant(answers), lookMs }
     }
-    // Without a line there is no news: stand where somebody is.
-    const next = this.#parts.nodes.find(
-      (node) => node !== seat.turnstile && isTaken(answers[node.index]),
-    )
+    // Without a line there is no news: stand where somebody is, best where the holder is.
+    const holder = majorityOccupant(answers)?.identity
+    const others = this.#parts.nodes.filter((node) => node !== seat.turnstile)
+    const next =
+      others.find((node) => holder && occupantIn(answers[node.index])?.identity === holder) ??
+      others.find((node) => isTaken(answers[node.index]))
     this.#leaveLine()
     seat.standAt(next)
     seat.ahead = 0
@@ -254,6 +262,16 @@ export class Attempt {
 
   #leaveLine(): void {
     const { place, turnstile } = this.#seat
+  /** Whether the line is one of a lock that is not the majority's, whose release is no news there. */
+  #isAstray(answers: readonly Answer<Standing>[]): boolean {
+    const { astray, turnstile } = this.#seat
+    const holder = majorityOccupant(answers)
+    if (holder === undefined || turnstile === undefined) return false
+    const here = occupantIn(answers[turnstile.index])
+    // A look need not say who is there.
+    return here === undefined ? astray : here.identity !== holder.identity
+  }
+
     if (turnstile !== undefined)
       this.#seat.owe(turnstile, this.#parts.leave(turnstile, withoutRest(place)))
   }

@@ -19,6 +19,8 @@ export class Seat {
   ahead: number = 0
   /** Nodes that hold for this place before a majority does. */
   readonly grants: Set<Node> = new Set()
+  /** The line was last seen to be one of a lock that is not the majority's. */
+  astray: boolean = false
   /** How often in a row nobody had a majority. */
   splits: number = 0
   /** The latest question for grants: late answers of it may still be grants. */
@@ -41,6 +43,7 @@ export class Seat {
   standAt(node: Node | undefined): void {
     if (this.turnstile === node) return
     this.turnstile = node
+    this.astray = false
     this.#move()
   }
 
@@ -50,9 +53,6 @@ export class Seat {
     this.#move()
   }
 
-  /** Aborts when there is another line to listen to. */
-  get moved(): AbortSignal {
-    this.#moves ??= new AbortController()
   /** Notes a give-back. The node is clean only when those before it are answered as well. */
   owe(node: Node, leaving: Promise<boolean>): void {
     const before = this.leaving.get(node)
@@ -66,6 +66,9 @@ export class Seat {
     this.freshen()
   }
 
+  /** Aborts when there is another line to listen to. */
+  get moved(): AbortSignal {
+    this.#moves ??= new AbortController()
     return this.#moves.signal
   }
 

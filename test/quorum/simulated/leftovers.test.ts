@@ -1,4 +1,4 @@
-import type { Engine } from 'holdfast'
+import { createHoldfast, type Engine } from 'holdfast'
 import { MemoryStore, memory } from 'holdfast/memory'
 import { quorum } from 'holdfast/quorum'
 import { place, SimulatedClock, seededRandom, settled } from 'holdfast/testing'
@@ -16,7 +16,7 @@ function world() {
   })
   const engines = () => stores.map((store) => memory({ clock, store }))
   const over = (nodes: readonly Engine[]) => quorum(nodes, { clock, random, nodeTimeoutMs: 200 })
-  return { clock, stores, engines, over }
+  return { clock, random, stores, engines, over }
 }
 
 const now = (asked: ReturnType<typeof place>) => ({ ...asked, wait: false })
@@ -84,5 +84,29 @@ describe('a give-back that arrives late', () => {
     await settled()
     expect(stores.map(holderOf)).toEqual([undefined, undefined, undefined])
     await engine.close()
+  })
+})
+
+describe('a waiter behind a lock that nobody uses any more', () => {
+  it('is let in soon after the majority is free', async () => {
+    const { clock, random, engines, over } = world()
+    const [first, second, third] = engines() as [Engine, Engine, Engine]
+    await first.acquire(now(place('lock', { ttlMs: 600_000 })))
+    const holder = place('lock', { ttlMs: 600_000 })
+    for (const each of [second, third]) await each.acquire(now(holder))
+    const holdfast = createHoldfast({ engine: over(engines()), clock, random })
+    const mutex = holdfast.mutex('lock')
+    const [one, other] = [watch(mutex.acquire()), watch(mutex.acquire())]
+    await clock.advance(1_000)
+    for (const each of [second, third]) await each.release(holder)
+    await clock.advance(500)
+    const winner = one.value ?? other.value
+    expect(winner).toBeDefined()
+    await winner!.release()
+    await clock.advance(500)
+    expect(one.value?.held === true || other.value?.held === true).toBe(true)
+    await one.value?.release()
+    await other.value?.release()
+    await holdfast.close()
   })
 })
