@@ -130,7 +130,9 @@ export class Attempt {
     let latest = 0
     for (const { engine } of this.#parts.nodes)
       latest = Math.max(latest, engine.fenceMicros?.() ?? 0)
-    return latest === 0 ? {} : { fence: Math.ceil(latest) + LEAD_US }
+    const { fence: least = 0 } = this.#claim
+    const fence = Math.max(least, latest === 0 ? 0 : Math.ceil(latest) + LEAD_US)
+    return fence === 0 ? {} : { fence }
   }
 
   /** The standing that follows from a round; `undefined` where another round is worth it. */
@@ -260,8 +262,6 @@ export class Attempt {
     return { state: 'waiting', ahead: 0, ticket: 0, lookMs, ...anyOccupant(answers) }
   }
 
-  #leaveLine(): void {
-    const { place, turnstile } = this.#seat
   /** Whether the line is one of a lock that is not the majority's, whose release is no news there. */
   #isAstray(answers: readonly Answer<Standing>[]): boolean {
     const { astray, turnstile } = this.#seat
@@ -272,6 +272,8 @@ export class Attempt {
     return here === undefined ? astray : here.identity !== holder.identity
   }
 
+  #leaveLine(): void {
+    const { place, turnstile } = this.#seat
     if (turnstile !== undefined)
       this.#seat.owe(turnstile, this.#parts.leave(turnstile, withoutRest(place)))
   }

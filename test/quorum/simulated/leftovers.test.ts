@@ -110,3 +110,14 @@ describe('a waiter behind a lock that nobody uses any more', () => {
     await holdfast.close()
   })
 })
+
+describe('a quorum of quorums', () => {
+  it('draws no smaller a fence than it is asked for', async () => {
+    const { engines, over } = world()
+    const fence = 1.9e15
+    expect(await over(engines()).acquire({ ...now(place('lock')), fence })).toMatchObject({
+      state: 'held',
+      fence,
+    })
+  })
+})
