@@ -13,6 +13,7 @@ import {
   grantVotes,
   heldIn,
   majorityOccupant,
+  occupantIn,
   plainVotes,
   shapeErrorIn,
   waitingIn,
@@ -110,7 +111,7 @@ export class Attempt {
     const seat = this.#seat
     const leaving = seat.leaving.get(node)
     // A give-back that is still on its way could undo what this round is granted.
-    if (leaving !== undefined && !(await leaving)) throw this.#notClean(node)
+    if (leaving !== undefined && (!(await leaving) || this.#hasLeft())) throw this.#notClean(node)
     const looks = this.#looking && this.#rounds === 1 && node === seat.turnstile
     if (looks || seat.grants.has(node)) {
       const [standing] = await engine.renew([claim])
@@ -129,7 +130,9 @@ export class Attempt {
     let latest = 0
     for (const { engine } of this.#parts.nodes)
       latest = Math.max(latest, engine.fenceMicros?.() ?? 0)
-    return latest === 0 ? {} : { fence: Math.ceil(latest) + LEAD_US }
+    const { fence: least = 0 } = this.#claim
+    const fence = Math.max(least, latest === 0 ? 0 : Math.ceil(latest) + LEAD_US)
+    return fence === 0 ? {} : { fence }
   }
 
   /** The standing that follows from a round; `undefined` where another round is worth it. */
@@ -235,15 +238,22 @@ export class Attempt {
     seat.splits = taken ? 0 : seat.splits + 1
     const retryMs = taken ? Number.POSITIVE_INFINITY : backoffMs(seat.splits, random)
     const { waitTtlMs } = seat.place
-    if (standing !== undefined) {
+    const astray = standing !== undefined && this.#isAstray(answers)
+    const stays = standing !== undefined && !(astray && seat.astray)
+    seat.astray = astray
+    if (stays) {
       seat.ahead = standing.ahead
-      const lookMs = Math.min(standing.lookMs, retryMs, waitTtlMs)
+      // Seen once it may only be a lock that is just changing hands.
+      const againMs = astray ? backoffMs(1, random) : retryMs
+      const lookMs = Math.min(standing.lookMs, againMs, waitTtlMs)
       return { ...standing, ...anyOccupant(answers), lookMs }
     }
-    // Without a line there is no news: stand where somebody is.
-    const next = this.#parts.nodes.find(
-      (node) => node !== seat.turnstile && isTaken(answers[node.index]),
-    )
+    // Without a line there is no news: stand where somebody is, best where the holder is.
+    const holder = majorityOccupant(answers)?.identity
+    const others = this.#parts.nodes.filter((node) => node !== seat.turnstile)
+    const next =
+      others.find((node) => holder && occupantIn(answers[node.index])?.identity === holder) ??
+      others.find((node) => isTaken(answers[node.index]))
     this.#leaveLine()
     seat.standAt(next)
     seat.ahead = 0
@@ -252,10 +262,20 @@ export class Attempt {
     return { state: 'waiting', ahead: 0, ticket: 0, lookMs, ...anyOccupant(answers) }
   }
 
+  /** Whether the line is one of a lock that is not the majority's, whose release is no news there. */
+  #isAstray(answers: readonly Answer<Standing>[]): boolean {
+    const { astray, turnstile } = this.#seat
+    const holder = majorityOccupant(answers)
+    if (holder === undefined || turnstile === undefined) return false
+    const here = occupantIn(answers[turnstile.index])
+    // A look need not say who is there.
+    return here === undefined ? astray : here.identity !== holder.identity
+  }
+
   #leaveLine(): void {
-    const { place, turnstile, leaving } = this.#seat
+    const { place, turnstile } = this.#seat
     if (turnstile !== undefined)
-      leaving.set(turnstile, this.#parts.leave(turnstile, withoutRest(place)))
+      this.#seat.owe(turnstile, this.#parts.leave(turnstile, withoutRest(place)))
   }
 
   async #refused({ answers, tookMs }: Outcome, taken: boolean): Promise<Absent | undefined> {
@@ -276,11 +296,13 @@ export class Attempt {
     const seat = this.#seat
     for (const node of this.#parts.nodes) {
       if (node === keeps) continue
-      seat.grants.delete(node)
+      // A grant of an earlier round is still there, whatever became of this question.
+      const kept = seat.grants.delete(node)
       const answer = answers[node.index] as Answer<Standing>
-      if (answer.state === 'answered' ? heldIn(answer) === undefined : !mayHaveRun(answer)) continue
+      const mayHold = kept || mayHaveRun(answer)
+      if (answer.state === 'answered' ? heldIn(answer) === undefined : !mayHold) continue
       const call = round.calls[node.index] as Promise<Standing>
-      seat.leaving.set(node, this.#parts.leave(node, withoutRest(seat.place), call))
+      seat.owe(node, this.#parts.leave(node, withoutRest(seat.place), call))
     }
   }
 
