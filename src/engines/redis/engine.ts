@@ -14,7 +14,7 @@ import type {
 } from '../../core/engine.ts'
 import { EngineError, ReplicaError, ShapeError } from '../../core/errors.ts'
 import type { Expectations, Finding } from '../../core/finding.ts'
-import { diagnoseServer } from './diagnosis.ts'
+import { diagnoseServers } from './diagnosis.ts'
 import { Ears } from './ears.ts'
 import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
@@ -332,8 +332,8 @@ export class RedisEngine implements Engine {
   }
 
   async diagnose(expected: Expectations): Promise<readonly Finding[]> {
-    const around = { ...this.#settings, port: this.#port }
-    return await this.#requests.send('diagnose', undefined, () => diagnoseServer(around, expected))
+    const around = { ...this.#settings, port: this.#port, replicas: this.#requests.replicas }
+    return await this.#requests.send('diagnose', undefined, () => diagnoseServers(around, expected))
   }
 
   close(): Promise<void> {
