@@ -10,6 +10,7 @@ const alias = [
   { find: /^holdfast\/sqlite$/, replacement: source('engines/sqlite/index.ts') },
   { find: /^holdfast\/quorum$/, replacement: source('engines/quorum/index.ts') },
   { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
+  { find: /^holdfast\/opentelemetry$/, replacement: source('opentelemetry/index.ts') },
   { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
 ]
 

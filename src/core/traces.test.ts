@@ -135,10 +135,10 @@ describe('the acquire channel', () => {
     start.bindStore(store, () => 'bound')
     const { engine, holdfast } = process()
     const seen: unknown[] = []
-    const { acquire } = engine
+    const ask = engine.acquire.bind(engine)
     engine.acquire = async (claim) => {
       seen.push(store.getStore())
-      return await acquire.call(engine, claim)
+      return await ask(claim)
     }
     await holdfast.mutex('m').acquire()
     start.unbindStore(store)
