@@ -79,6 +79,7 @@ export default defineConfig({
             'test/topologies/**/*.test.ts',
             'test/contract/quorum-redis.test.ts',
             'test/quorum/*.test.ts',
+            'test/telemetry/**/*.test.ts',
             'test/support/*.test.ts',
             'test/model/redis*.test.ts',
             'test/demo/**/*.test.ts',

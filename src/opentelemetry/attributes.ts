@@ -1,5 +1,5 @@
 import type { Attributes } from '@opentelemetry/api'
-import { HoldfastError, LeaseLostError } from '../core/errors.ts'
+import { type ErrorCode, HoldfastError, LeaseLostError, type LossReason } from '../core/errors.ts'
 
 /** Attributes of spans and metrics. On metrics, each has few values. */
 export const ENGINE = 'holdfast.engine'
@@ -23,9 +23,14 @@ export function lockAttributes(engine: string, kind: string, name: string | unde
   return { [ENGINE]: engine, [KIND]: kind, ...(name === undefined ? {} : { [NAME]: name }) }
 }
 
+/** What is told of a loss. */
+export function lossAttributes(reason: LossReason): Attributes {
+  return { [ERROR_TYPE]: 'HOLDFAST_LEASE_LOST' satisfies ErrorCode, [LOSS_REASON]: reason }
+}
+
 /** What Holdfast calls the error; nothing for one that is not its own, as reasons of signals. */
 export function errorAttributes(error: unknown): Attributes {
   if (!(error instanceof HoldfastError)) return {}
-  const reason = error instanceof LeaseLostError ? { [LOSS_REASON]: error.reason } : {}
-  return { [ERROR_TYPE]: error.code, ...reason }
+  if (error instanceof LeaseLostError) return lossAttributes(error.reason)
+  return { [ERROR_TYPE]: error.code }
 }

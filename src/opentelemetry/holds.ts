@@ -9,10 +9,20 @@ import {
 import { LeaseLostError } from '../core/errors.ts'
 import type { HoldTrace } from '../core/traces.ts'
 import type { Origin } from './acquires.ts'
-import { errorAttributes, FENCE, HOLD_OUTCOME, lockAttributes, PERMITS } from './attributes.ts'
+import {
+  errorAttributes,
+  FENCE,
+  HOLD_OUTCOME,
+  lockAttributes,
+  lossAttributes,
+  PERMITS,
+} from './attributes.ts'
 import { recordFailure } from './failure.ts'
 import type { LockNames } from './lock-names.ts'
 import type { Meters } from './meters.ts'
+
+/** Why a lease can be lost while it is held. */
+const LOSSES = ['expired', 'refused'] as const
 
 interface Hold {
   readonly parent: Context
@@ -27,6 +37,8 @@ export class Holds {
   readonly #meters: Meters
   readonly #names: LockNames
   readonly #holds = new Map<HoldTrace, Hold>()
+  /** Locks whose losses are counted, as few as metrics keep names apart. */
+  readonly #counted = new Set<string>()
 
   constructor(tracer: Tracer, meters: Meters, names: LockNames) {
     this.#tracer = tracer
@@ -54,6 +66,7 @@ export class Holds {
       parent,
     )
     const measured = lockAttributes(engine, kind, this.#names.counted(shown))
+    this.#countFromZero(measured)
     this.#holds.set(told, { parent, span, measured, named: shown === name })
     this.#meters.leases.add(1, measured)
   }
@@ -85,6 +98,16 @@ export class Holds {
     }
     span.setAttributes(outcome)
     recordFailure(span, error, named)
+  }
+
+  /** A count that begins with its first loss would hide that one: rates are of differences. */
+  #countFromZero(measured: Attributes): void {
+    const key = JSON.stringify(measured)
+    if (this.#counted.has(key)) return
+    this.#counted.add(key)
+    for (const reason of LOSSES) {
+      this.#meters.losses.add(0, { ...measured, ...lossAttributes(reason) })
+    }
   }
 
   #finish(told: HoldTrace, { span, measured }: Hold): void {

@@ -104,6 +104,19 @@ describe('metrics', () => {
     expect(await reports.series('holdfast.lease.count')).toMatchObject([{ value: 0 }])
   })
 
+  it('count losses from zero, so that the first one shows as a rise', async () => {
+    const { process } = rig()
+    const { holdfast } = process()
+    report()
+    for (let each = 0; each < 3; each++) await holdfast.mutex('m').run(async () => {})
+    const losses = await reports.series('holdfast.lease.losses')
+    const seen = losses.map(({ attributes, value }) => [attributes['holdfast.loss.reason'], value])
+    expect(seen).toEqual([
+      ['expired', 0],
+      ['refused', 0],
+    ])
+  })
+
   it('count the renewals of leases, not of waiters, by what came of them', async () => {
     const { clock, process } = rig()
     const { holdfast } = process({ plan: [{ fromMs: 4000, ...SILENT }] })
