@@ -10,6 +10,7 @@ const alias = [
   { find: /^holdfast\/sqlite$/, replacement: source('engines/sqlite/index.ts') },
   { find: /^holdfast\/quorum$/, replacement: source('engines/quorum/index.ts') },
   { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
+  { find: /^holdfast\/opentelemetry$/, replacement: source('opentelemetry/index.ts') },
   { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
 ]
 
@@ -78,6 +79,7 @@ export default defineConfig({
             'test/topologies/**/*.test.ts',
             'test/contract/quorum-redis.test.ts',
             'test/quorum/*.test.ts',
+            'test/telemetry/**/*.test.ts',
             'test/support/*.test.ts',
             'test/model/redis*.test.ts',
             'test/demo/**/*.test.ts',

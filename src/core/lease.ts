@@ -11,6 +11,7 @@ import {
 import { checkWhole, MAX_MS } from './options.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
+import type { AcquireTrace, HoldTrace } from './traces.ts'
 
 /** Share of the ttl by which two clocks may drift apart during one lease, plus rounding. */
 const DRIFT = 0.01
@@ -128,6 +129,11 @@ export class Lease implements AsyncDisposable {
     await this.#tending.dispose()
   }
 
+  /** @internal The grant is known to the caller: from here on it is told to watchers outside. */
+  begin(acquire: AcquireTrace | undefined): void {
+    this.#tending.begin(acquire)
+  }
+
   /** @internal Gives back what was never used: no minimum hold applies. Never rejects. */
   async giveBack(): Promise<void> {
     await this.#tending.dispose({ force: true })
@@ -147,6 +153,7 @@ export class Lease implements AsyncDisposable {
 /** Keeps one lease alive. Apart from `Lease`, so that users see the lease and nothing else. */
 class LeaseTending implements Tended {
   readonly place: Place
+  readonly leased = true
   readonly #core: Core
   readonly #lease: Lease
   #renews: boolean
@@ -162,6 +169,8 @@ class LeaseTending implements Tended {
   /** Made on first use: most leases end before anybody asks for their signal. */
   #controller: AbortController | undefined
   #releasing: Promise<boolean> | undefined
+  /** What watchers were told at the grant, until they are told of the end. */
+  #told: HoldTrace | undefined
 
   constructor(core: Core, place: Place, until: number, keeping: Keeping, lease: Lease) {
     this.#core = core
@@ -173,6 +182,13 @@ class LeaseTending implements Tended {
     this.#until = until
     core.renewal.tend(this)
     this.#scheduleNext()
+  }
+
+  begin(acquire: AcquireTrace | undefined): void {
+    const { engine, traces } = this.#core
+    if (!traces.hold.watched) return
+    this.#told = { engine: engine.name, lease: this.#lease, acquire }
+    traces.hold.begin(this.#told, () => undefined)
   }
 
   get deadline(): number {
@@ -241,7 +257,7 @@ class LeaseTending implements Tended {
     core.assertOpen(place.name)
     this.assertHeld(0)
     const [standing] = await core.reach(async () => {
-      const standings = await core.engine.renew([place])
+      const standings = await core.renewal.ask([this])
       if (standings[0]?.state === 'unknown') throw standings[0].error
       return standings
     }, this.#until)
@@ -294,9 +310,11 @@ class LeaseTending implements Tended {
       const released = there || doubtful
       const heldMs = core.clock.now() - this.#grantedAt
       if (released) core.events.emit('released', { lease: this.#lease, heldMs })
+      this.#over(released ? undefined : this.#lossError('refused'))
       return released
     } catch (error) {
       core.abandon(place, options)
+      this.#over(error)
       throw error
     }
   }
@@ -348,6 +366,7 @@ class LeaseTending implements Tended {
     this.#core.renewal.stop(this)
     this.#loss = this.#lossError(reason)
     this.#end(this.#loss)
+    this.#over(this.#loss)
     this.#core.events.emit('lost', { lease: this.#lease, error: this.#loss })
   }
 
@@ -355,6 +374,16 @@ class LeaseTending implements Tended {
   #end(reason: HoldfastError): void {
     this.#ended ??= reason
     this.#controller?.abort(this.#ended)
+  }
+
+  /** Tells watchers outside that nothing is held any more, and why that is an error. */
+  #over(error?: unknown): void {
+    const told = this.#told
+    if (told === undefined) return
+    this.#told = undefined
+    told.heldMs = this.#core.clock.now() - this.#grantedAt
+    if (error !== undefined) told.error = error
+    this.#core.traces.hold.end(told)
   }
 
   #lossError(reason: LossReason): LeaseLostError {
