@@ -9,6 +9,7 @@ const alias = [
   { find: /^holdfast\/redis$/, replacement: source('engines/redis/index.ts') },
   { find: /^holdfast\/sqlite$/, replacement: source('engines/sqlite/index.ts') },
   { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
+  { find: /^holdfast\/web-locks$/, replacement: source('faces/web-locks/index.ts') },
   { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
 ]
 
@@ -45,6 +46,7 @@ export default defineConfig({
             'test/model/**/*.test.ts',
             'test/simulation/**/*.test.ts',
             'test/contract/memory.test.ts',
+            'test/web-locks/memory.test.ts',
           ],
           exclude: [...configDefaults.exclude, 'test/model/{redis,sqlite}*'],
           sequence: { groupOrder: 0 },
@@ -75,6 +77,7 @@ export default defineConfig({
             'test/support/*.test.ts',
             'test/model/redis*.test.ts',
             'test/demo/**/*.test.ts',
+            'test/web-locks/redis.test.ts',
           ],
           globalSetup: ['test/support/global-servers.ts'],
           maxWorkers: 2,
@@ -91,6 +94,7 @@ export default defineConfig({
             'test/contract/sqlite*.test.ts',
             'test/model/sqlite*.test.ts',
             'test/sqlite/**/*.test.ts',
+            'test/web-locks/sqlite.test.ts',
           ],
           testTimeout: 60_000,
           hookTimeout: 60_000,

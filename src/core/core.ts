@@ -156,6 +156,15 @@ export class Core {
     )
   }
 
+  /**
+   * Resolves when the engine knows what calls that were given up until now left behind: the answer
+   * of a request under way, and then the release of what it took.
+   */
+  async settled(): Promise<void> {
+    await Promise.all(this.#owed)
+    await Promise.all(this.#owed)
+  }
+
   /** Resolves when nothing is owed any more. */
   async settleOwed(): Promise<void> {
     while (this.#owed.size > 0) await Promise.all(this.#owed)

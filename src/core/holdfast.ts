@@ -41,6 +41,11 @@ export class Holdfast implements AsyncDisposable {
     this.#core = new Core(parts)
   }
 
+  /** @internal What its locks share, for the faces that stand on them. */
+  get core(): Core {
+    return this.#core
+  }
+
   /** The engine that the locks stand on. */
   get engine(): Engine {
     return this.#core.engine
@@ -115,9 +120,9 @@ export class Holdfast implements AsyncDisposable {
 
   /**
    * Breaks the leases that are there, and ends a minimum hold or a lock delay. The next waiters are
-   * granted at once, with larger fences. A holder that was broken is told at its next renewal, by a
-   * `LeaseLostError` with the reason `refused`: until then it may go on writing, so let the resource
-   * refuse smaller fences. Resolves to who was broken; nobody when the lock was free. Rejects with
+   * granted at once, with larger fences. A holder that was broken is told by a `LeaseLostError` with
+   * the reason `refused`, at once when it is one of this Holdfast, else at its next renewal: until
+   * then it may go on writing, so let the resource refuse smaller fences. Resolves to who was broken; nobody when the lock was free. Rejects with
    * `EngineError` when the engine cannot be reached.
    */
   async forceRelease(name: string): Promise<BreakReport> {
