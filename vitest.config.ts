@@ -74,6 +74,7 @@ export default defineConfig({
           include: [
             'test/contract/redis*.test.ts',
             'test/redis/**/*.test.ts',
+            'test/topologies/**/*.test.ts',
             'test/support/*.test.ts',
             'test/model/redis*.test.ts',
             'test/demo/**/*.test.ts',
@@ -98,6 +99,17 @@ export default defineConfig({
           ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'cli',
+          include: ['test/cli/**/*.test.ts'],
+          globalSetup: ['test/cli/global-build.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
         },
       },

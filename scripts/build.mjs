@@ -1,6 +1,6 @@
-// Compiles src/ into a clean dist/ and makes the command line executable.
+// Compiles src/ into a clean dist/, makes the command line executable and writes its man page.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
@@ -25,5 +25,8 @@ if (status !== 0) {
 }
 const main = new URL('cli/main.js', fresh)
 if (existsSync(main)) chmodSync(main, 0o755)
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+const { manPage } = await import(new URL('cli/man.js', fresh).href)
+writeFileSync(new URL('holdfast.1', fresh), manPage(version))
 rmSync(dist, { recursive: true, force: true })
 renameSync(fresh, dist)

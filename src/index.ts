@@ -15,7 +15,7 @@ import {
   show,
 } from './core/options.ts'
 import { memory } from './engines/memory/index.ts'
-import type { RedisOptions } from './engines/redis/index.ts'
+import type { RedisUrlOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { asyncContext } from './system/context.ts'
 
@@ -34,6 +34,7 @@ export {
   LeaseLostError,
   type LossReason,
   type Outcome,
+  ReplicaError,
   ShapeError,
   UnsupportedError,
 } from './core/errors.ts'
@@ -84,11 +85,12 @@ export function createHoldfast(options: HoldfastOptions & { readonly engine: Eng
 }
 
 /** Options of `connect`: those of a Holdfast, and those of its connections. */
-export type ConnectOptions = HoldfastOptions & Omit<RedisOptions, 'clock'>
+export type ConnectOptions = HoldfastOptions & Omit<RedisUrlOptions, 'clock'>
 
 /**
  * Connects to the engine that a URL names: `redis://[user:password@]host[:port][/database]`,
- * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, `sqlite:./locks.db` for the processes
+ * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, each also with `+sentinel` or
+ * `+cluster`, as in `redis+sentinel://host,host/name`; `sqlite:./locks.db` for the processes
  * of one machine, or `memory:` for locks within this process. Without a URL, the environment's
  * `HOLDFAST_URL` names it; where that is unset or empty, locks are kept in the SQLite file of this
  * user, for the processes of this machine. Rejects with `EngineError` when the engine cannot be
@@ -163,9 +165,10 @@ function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
   }
 }
 
-async function engineFor(url: string, options: HoldfastOptions & RedisOptions): Promise<Engine> {
+async function engineFor(url: string, options: HoldfastOptions & RedisUrlOptions): Promise<Engine> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
-  switch (scheme) {
+  // What stands behind a plus tells how the servers are found.
+  switch (scheme?.replace(/^((?:redis|valkey)s?)\+(?:sentinel|cluster)$/, '$1')) {
     case 'memory':
       return memory(options.clock === undefined ? {} : { clock: options.clock })
     case 'redis':

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'
+import { CATALOGUE } from './catalogue.ts'
 import { runCli } from './commands.ts'
 
 async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -38,10 +39,7 @@ describe('the command line', () => {
     [['constructor'], 'holdfast: unknown command "constructor". See holdfast --help.'],
     [['--loud'], "holdfast: Unknown option '--loud'. See holdfast --help."],
     [['demo', '--loud'], "holdfast demo: Unknown option '--loud'. See holdfast demo --help."],
-    [
-      ['demo', 'now'],
-      "holdfast demo: Unexpected argument 'now'. This command does not take positional arguments. See holdfast demo --help.",
-    ],
+    [['demo', 'now'], 'holdfast demo: "now" is too much. See holdfast demo --help.'],
     [
       ['demo', '--processes', '0'],
       'holdfast demo: --processes must be a whole number from 1 to 50, got "0".',
@@ -57,5 +55,50 @@ describe('the command line', () => {
       expect(out).toContain(word)
     }
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100)
+  })
+
+  it.each([
+    [[], 'name the lock'],
+    [['x'], 'give the command after --'],
+    [['x', '--'], 'give the command after --'],
+    [['', '--', 'true'], 'must not be empty'],
+    [['x', 'echo', 'hi'], 'put -- in front of the command: holdfast run x -- echo'],
+    [['x', 'y', '--', 'true'], '"y" is too much'],
+    [['x', '-c', 'true', '--', 'true'], '-c takes the place'],
+    [['x', '-n', '-w', '1', '--', 'true'], '--nonblock and --wait'],
+    [['x', '-s', '-x', '--', 'true'], '--shared and --exclusive'],
+    [['x', '--permits', '2', '--', 'true'], '--permits needs --capacity'],
+    [['x', '--permits', '3', '--capacity', '2', '--', 'true'], 'from 1 to 2'],
+    [['x', '-s', '--capacity', '2', '--', 'true'], '--capacity makes a semaphore'],
+    [['x', '-w', 'soon', '--', 'true'], '--wait must be a time'],
+    [['x', '-w', '-1', '--', 'true'], "Option '-w' argument is ambiguous"],
+    [['x', '--ttl', '0.5', '--', 'true'], '--ttl must be a time from 1 '],
+    [['x', '--ttl', '4', '--grace', '3', '--', 'true'], '--grace must be a time from 0 to 2 '],
+    [['x', '-E', '256', '--', 'true'], '--conflict-exit-code must be a whole number from 0 to 255'],
+    [['x', '--url', 'memory:', '--', 'true'], 'memory: locks live within one process'],
+    [['x', '--url', 'redis://u:***@h', '--', 'true'], '*** in place of its password'],
+  ])('refuses to run %j', async (args, problem) => {
+    const { code, out, err } = await cli('run', ...args)
+    expect({ code, out }).toEqual({ code: 64, out: '' })
+    expect(err).toMatch(/^holdfast run: .*\n$/)
+    expect(err).toContain(problem)
+  })
+
+  it.each(['list', 'show', 'watch', 'release', 'doctor', 'bench', 'demo', 'completion'])(
+    'refuses words that %s has no use for',
+    async (name) => {
+      const { code, err } = await cli(name, ...['a', 'b'].slice(name === 'demo' ? 1 : 0))
+      expect(code).toBe(64)
+      expect(err).toMatch(new RegExp(`^holdfast ${name}: "[ab]" is too much\\.`))
+    },
+  )
+
+  it.each(CATALOGUE)('explains $name with its options and two examples', async (spec) => {
+    const { code, out, err } = await cli(spec.name, '--help')
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    for (const { name } of spec.options) expect(out).toContain(`--${name}`)
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100)
+    expect(out.split('Examples:')[1]?.match(/^ {4}.*\bholdfast /gm)?.length).toBeGreaterThan(1)
+    expect((await cli('help', spec.name)).out).toBe(out)
   })
 })

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { readArguments } from './arguments.ts'
 import { CliError, EXIT, usageError } from './exit.ts'
+import type { CommandSpec } from './spec.ts'
 
 /** What a command may use of the process it runs in. */
 export interface World {
@@ -9,69 +10,90 @@ export interface World {
   readonly env: NodeJS.ProcessEnv
 }
 
-interface Command {
-  readonly summary: string
-  /** Does the work and resolves to the exit code. */
-  run(args: readonly string[], world: World): Promise<number>
-}
+/** Does the work and resolves to the exit code. */
+type Action = (args: readonly string[], world: World) => Promise<number>
 
 /** Each command is loaded when it is called for. */
-const COMMANDS: Readonly<Record<string, Command>> = {
-  demo: {
-    summary: 'Watch processes compete for one lock.',
-    run: async (args, world) => await (await import('./demo/index.ts')).demo(args, world),
-  },
+const ACTIONS: Readonly<Record<string, () => Promise<Action>>> = {
+  run: async () => (await import('./run/index.ts')).run,
+  elect: async () => (await import('./run/elect.ts')).elect,
+  list: async () => (await import('./look/list.ts')).list,
+  show: async () => (await import('./look/show.ts')).showLock,
+  watch: async () => (await import('./look/watch.ts')).watch,
+  release: async () => (await import('./release.ts')).release,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  bench: async () => (await import('./bench/index.ts')).bench,
+  demo: async () => (await import('./demo/index.ts')).demo,
+  completion: async () => (await import('./completion.ts')).completion,
 }
 
 /** Runs the command line and resolves to its exit code; problems are one line on stderr. */
 export async function runCli(args: readonly string[], world: World): Promise<number> {
-  const [name, ...rest] = args
-  const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  const [name, ...rest] = args[0] === 'help' ? helpAsOption(args.slice(1)) : args
+  const load = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined
+  const who = load === undefined ? 'holdfast' : `holdfast ${name}`
   try {
-    if (name !== undefined && command !== undefined) return await command.run(rest, world)
-    return withoutCommand(args, world)
+    if (load === undefined) return await withoutCommand(args, world)
+    if (asksForHelp(rest)) return await showHelp(String(name), world)
+    return await (await load())(rest, world)
   } catch (error) {
-    if (!(error instanceof CliError)) throw error
-    const who = command === undefined ? 'holdfast' : `holdfast ${name}`
-    world.stderr.write(`${who}: ${error.message}\n`)
-    return error.exitCode
+    const { message, exitCode } = error instanceof CliError ? error : await internal(error, world)
+    world.stderr.write(`${who}: ${message}\n`)
+    return exitCode
   }
 }
 
-function withoutCommand(args: readonly string[], world: World): number {
-  const [first] = args
-  if (first === undefined) {
-    world.stderr.write(help())
-    return EXIT.usage
-  }
-  if (!first.startsWith('-')) {
-    throw usageError(`unknown command ${JSON.stringify(first)}. See holdfast --help.`)
-  }
-  const flags = readArguments('holdfast', args, {
-    help: { type: 'boolean', short: 'h' },
-    version: { type: 'boolean', short: 'v' },
-  })
-  world.stdout.write(flags.version && !flags.help ? `${version()}\n` : help())
+/** `holdfast help run` is `holdfast run --help`. */
+function helpAsOption([command]: readonly string[]): string[] {
+  return command === undefined ? ['--help'] : [command, '--help']
+}
+
+/** What stands after `--` belongs to another command. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')
+}
+
+async function showHelp(name: string, world: World): Promise<number> {
+  const { CATALOGUE } = await import('./catalogue.ts')
+  const spec = CATALOGUE.find((one) => one.name === name) as CommandSpec
+  const { commandHelp } = await import('./help.ts')
+  world.stdout.write(commandHelp(spec, helpWidth(world)))
   return EXIT.ok
 }
 
-function help(): string {
-  const commands = Object.entries(COMMANDS).map(
-    ([name, { summary }]) => `  ${name.padEnd(12)}${summary}`,
-  )
-  return [
-    'Distributed locks: leases that renew themselves, waiters served in order, fences.',
-    '',
-    'Usage: holdfast <command> [options]',
-    '',
-    'Commands:',
-    ...commands,
-    '',
-    'Options:',
-    '  -h, --help      Show this help; holdfast <command> --help shows that of a command.',
-    '  -v, --version   Show the version.',
-    '',
-  ].join('\n')
+async function withoutCommand(args: readonly string[], world: World): Promise<number> {
+  const { generalHelp } = await import('./help.ts')
+  const [first] = args
+  if (first === undefined) {
+    world.stderr.write(generalHelp(helpWidth(world)))
+    return EXIT.usage
+  }
+  if (first !== 'help' && !first.startsWith('-')) {
+    throw usageError(`unknown command ${JSON.stringify(first)}. See holdfast --help.`)
+  }
+  const flags = readArguments('holdfast', first === 'help' ? ['--help'] : args, {
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean', short: 'v' },
+  })
+  const text = flags.version && !flags.help ? `${version()}\n` : generalHelp(helpWidth(world))
+  world.stdout.write(text)
+  return EXIT.ok
+}
+
+/** As wide as the terminal, within what reads well. */
+function helpWidth({ stdout }: World): number {
+  return Math.min(100, Math.max(40, stdout.columns || 90))
+}
+
+async function internal(
+  error: unknown,
+  { env }: World,
+): Promise<{ message: string; exitCode: number }> {
+  const { withoutSecrets } = await import('./secret.ts')
+  const told = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const text = withoutSecrets(told, env['HOLDFAST_URL'] ?? '')
+  return { message: `an error inside holdfast: ${text}`, exitCode: EXIT.internal }
 }
 
 function version(): string {

@@ -1,5 +1,10 @@
 #!/usr/bin/env node
-import { runCli } from './commands.ts'
+import * as nodeModule from 'node:module'
+
+// Node 22 and newer keep what they compiled; must come before the rest is loaded.
+const { enableCompileCache } = nodeModule as { enableCompileCache?: () => unknown }
+enableCompileCache?.()
+const { runCli } = await import('./commands.ts')
 
 // Set instead of calling process.exit, so that a pipe gets all that was written.
 process.exitCode = await runCli(process.argv.slice(2), process)

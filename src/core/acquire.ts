@@ -1,10 +1,13 @@
 import { onAbort } from './abort.ts'
 import type { Core } from './core.ts'
 import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
-import { AcquireTimeoutError, closedError, EngineError } from './errors.ts'
+import { AcquireTimeoutError, closedError, EngineError, ReplicaError } from './errors.ts'
 import { Lease, trustedUntil } from './lease.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
+
+/** Why a call stops to listen. Told once and for all: an abort without a reason makes an error. */
+const SETTLED: Error = new Error('The call is over')
 
 /** How a place is asked for. */
 export interface Request {
@@ -57,6 +60,8 @@ class Acquisition implements Tended {
   /** The lease was handed out. */
   #won = false
   #listening: AbortController | undefined
+  /** The engine was asked for news and has not answered. */
+  #awaiting = false
   #seen: Waiting | undefined
   #occupant: Occupant | undefined
   #answeredAt: number
@@ -233,13 +238,16 @@ class Acquisition implements Tended {
     const { signal } = this.#listening
     try {
       while (!this.#settled) {
+        this.#awaiting = true
         const news = await engine.wait(this.place, signal)
+        this.#awaiting = false
         if (this.#settled) return
         if (news.state === 'held') this.#granted(news, this.place.grantTtlMs)
         else renewal.schedule(this, 0)
       }
     } catch {
       // Without pushes the looks go on; the next one that finds the place waiting listens again.
+      this.#awaiting = false
       this.#listening = undefined
     }
   }
@@ -250,6 +258,8 @@ class Acquisition implements Tended {
   #doubt(error: EngineError): void {
     const { clock, random, renewal, requestTimeoutMs } = this.#core
     this.#lastError = error
+    // Granted, but not as it was asked for: the lock goes back instead of being kept for a retry.
+    if (error instanceof ReplicaError) return this.#fail(error)
     this.#failures++
     const patienceMs = this.place.waitTtlMs + requestTimeoutMs
     if (clock.now() - this.#answeredAt > patienceMs) return this.#fail(error)
@@ -270,7 +280,7 @@ class Acquisition implements Tended {
     this.#core.renewal.stop(this)
     this.#stopListening?.()
     answer()
-    this.#listening?.abort()
+    if (this.#awaiting) this.#listening?.abort(SETTLED)
   }
 
   #silence(problem: string, outcome: 'none' | 'unknown' = 'unknown'): EngineError {

@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'HOLDFAST_ACQUIRE_TIMEOUT'
   | 'HOLDFAST_LEASE_LOST'
   | 'HOLDFAST_ENGINE_FAILED'
+  | 'HOLDFAST_TOO_FEW_REPLICAS'
   | 'HOLDFAST_SHAPE_MISMATCH'
   | 'HOLDFAST_DEADLOCK'
   | 'HOLDFAST_UNSUPPORTED'
@@ -92,7 +93,7 @@ export type Outcome = 'none' | 'unknown'
 
 /** The engine gave no answer or refused the operation. Says nothing about who holds the lock. */
 export class EngineError extends HoldfastError {
-  override readonly name = 'EngineError'
+  override readonly name: string = 'EngineError'
   readonly engine: string
   readonly operation: string
   readonly outcome: Outcome
@@ -108,12 +109,14 @@ export class EngineError extends HoldfastError {
     problem: string
     lock?: string | undefined
     cause?: unknown
+    /** @internal The code of a subclass. */
+    code?: ErrorCode
   }) {
     const on = details.lock === undefined ? '' : ` of lock ${quote(details.lock)}`
     const doubt =
       details.outcome === 'unknown' ? ' It is unknown whether the call took effect.' : ''
     super(
-      'HOLDFAST_ENGINE_FAILED',
+      details.code ?? 'HOLDFAST_ENGINE_FAILED',
       `${details.operation}${on} failed on ${details.engine}: ${details.problem}.${doubt}`,
       {
         ...(details.lock === undefined ? {} : { lock: details.lock }),
@@ -124,6 +127,43 @@ export class EngineError extends HoldfastError {
     this.operation = details.operation
     this.outcome = details.outcome
     this.transient = details.transient
+  }
+}
+
+/**
+ * The server granted or prolonged a lease, but too few replicas confirmed it in time. An `acquire`
+ * has given the lock back, or gives it back in the background when `outcome` is `unknown`. For a
+ * renewal it is one that failed: the lease stands until its deadline, and is tried again.
+ */
+export class ReplicaError extends EngineError {
+  override readonly name = 'ReplicaError'
+  /** How many replicas were asked for. */
+  readonly min: number
+  /** How many confirmed. */
+  readonly confirmed: number
+  readonly timeoutMs: number
+
+  constructor(details: {
+    engine: string
+    operation: string
+    outcome: Outcome
+    min: number
+    confirmed: number
+    timeoutMs: number
+    lock: string
+  }) {
+    const { min, confirmed, timeoutMs } = details
+    super({
+      ...details,
+      code: 'HOLDFAST_TOO_FEW_REPLICAS',
+      transient: false,
+      problem:
+        `${confirmed} of ${min} replicas confirmed it within ${timeoutMs} ms; ` +
+        'check the replicas, or ask for fewer or for longer with the option replicas',
+    })
+    this.min = min
+    this.confirmed = confirmed
+    this.timeoutMs = timeoutMs
   }
 }
 

@@ -68,8 +68,9 @@ export async function release(
   reference: Reference,
   system: System,
   actor: Actor,
-  { force, manner }: { readonly force: boolean; readonly manner: Manner },
+  how: { readonly manner: Manner; readonly force: boolean },
 ): Promise<void> {
+  const { manner, force } = how
   const [expected, released] = await inManner(
     system,
     actor,
@@ -80,6 +81,17 @@ export async function release(
   if (!system.blurred) assert.equal(released, expected, `actor ${actor.number} was there`)
 }
 
+/** Everybody leaves the engine under test, which must leave nothing. */
+export async function leaveAll(reference: Reference, system: System): Promise<void> {
+  for (const actor of reference.actors) {
+    await answered(() => system.engineOf(actor).release(system.placeOf(actor), { force: true }))
+  }
+  for (const lock of new Set(reference.actors.map((actor) => actor.lock))) {
+    const state = await answered(async () => await system.engines[0]?.inspect(system.nameOf(lock)))
+    assert.equal(state, null, `lock ${lock} is not empty when all have left`)
+  }
+}
+
 /** Looks at a lock on both sides, and compares. */
 export async function inspect(reference: Reference, system: System, lock: number): Promise<void> {
   const expected = reference.inspect(lock)
@@ -88,6 +100,8 @@ export async function inspect(reference: Reference, system: System, lock: number
     await system.engines[0]?.release(place(system.nameOf(lock), { shape: expected.shape }))
   }
   const state = await system.engines[0]?.inspect(system.nameOf(lock))
+  const taken = state?.holders.reduce((sum, { permits }) => sum + permits, 0) ?? 0
+  assert.ok(taken <= (state?.capacity ?? 0), `lock ${lock} is held beyond its capacity`)
   if (system.blurred) return
   if (expected === null || !state) {
     // Where only permits of nobody are left, an engine may see nothing.

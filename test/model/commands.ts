@@ -9,7 +9,8 @@ type Command = fc.AsyncCommand<Reference, System>
 type Lives = Pick<Place, 'ttlMs' | 'waitTtlMs' | 'grantTtlMs' | 'minHoldMs' | 'lockDelayMs'>
 
 const LOCKS = 2
-const LONG_MS = 600_000
+/** How much longer than a short life a long one is: no history has so many pauses. */
+const LONG = 2000
 const COMMANDS_MAX = 60
 
 const SHAPES: readonly Shape[] = [
@@ -28,16 +29,21 @@ export function histories(
   shortMs: number,
 ): fc.Arbitrary<Iterable<Command>> {
   const shapes = SHAPES.filter(({ kind }) => kinds.includes(kind))
-  const manner = fc.constantFrom<Manner>('once', 'once', 'twice', 'lost')
+  const manner = fc.oneof(
+    { weight: 7, arbitrary: fc.constant<Manner>('once') },
+    { weight: 3, arbitrary: fc.constant<Manner>('twice') },
+    // A connection has to be made anew.
+    { weight: 1, arbitrary: fc.constant<Manner>('lost') },
+  )
   const actor = fc.nat(999)
-  const force = fc.nat(4).map((number) => number === 0)
-  const often = { weight: 4, arbitrary: fc.constant(LONG_MS) }
+  const force = fc.constantFrom(false, false, false, false, true)
+  const often = { weight: 4, arbitrary: fc.constant(LONG * shortMs) }
   const life = fc.oneof(often, { weight: 3, arbitrary: fc.constant(shortMs) })
   // A lock that stays taken for the rest of the history teaches nothing more.
   const extra = fc.oneof(
     { weight: 30, arbitrary: fc.constant(0) },
     { weight: 4, arbitrary: fc.constant(shortMs) },
-    { weight: 1, arbitrary: fc.constant(LONG_MS) },
+    { weight: 1, arbitrary: fc.constant(LONG * shortMs) },
   )
   const arrival = (firstShape: number) =>
     fc
@@ -74,7 +80,7 @@ export function histories(
           fc
             .record({ process: fc.nat(PROCESSES - 1), manner })
             .map((details) => new RenewAll(details)),
-          fc.record({ actor, force, manner }).map((details) => new Release(details)),
+          fc.record({ actor, manner, force }).map((details) => new Release(details)),
           actor.map((each) => new Hear(each)),
           fc.nat(LOCKS - 1).map((lock) => new Inspect(lock)),
           fc.boolean().map((look) => new Pause(shortMs, look)),
@@ -222,14 +228,10 @@ class RenewAll implements Command {
 }
 
 class Release implements Command {
-  readonly actor: number
-  readonly force: boolean
-  readonly manner: Manner
+  readonly details: { readonly actor: number; readonly manner: Manner; readonly force: boolean }
 
-  constructor(details: { actor: number; force: boolean; manner: Manner }) {
-    this.actor = details.actor
-    this.force = details.force
-    this.manner = details.manner
+  constructor(details: Release['details']) {
+    this.details = details
   }
 
   check({ actors }: Readonly<Reference>): boolean {
@@ -238,12 +240,13 @@ class Release implements Command {
 
   async run(reference: Reference, system: System): Promise<void> {
     if (system.blurred) return
-    const actor = pick(reference.actors, this.actor)
-    await release(reference, system, actor, this)
+    const actor = pick(reference.actors, this.details.actor)
+    await release(reference, system, actor, this.details)
   }
 
   toString(): string {
-    return `${this.force ? 'break' : 'release'} #${this.actor}, ${this.manner}`
+    const { actor, manner, force } = this.details
+    return `release #${actor}${force ? ' by force' : ''}, ${manner}`
   }
 }
 
@@ -266,7 +269,10 @@ class Hear implements Command {
     const fence = actor.pushed ?? 0
     actor.pushed = undefined
     const news = await system.news(actor)
-    system.compare(actor, { state: 'held', fence, ttlMs: 0 }, news)
+    // An engine that has lost its connection meanwhile may say instead that it is time to look.
+    if (news.state === 'waiting' && news.lookMs === 0)
+      await renew(reference, system, [actor], 'once')
+    else system.compare(actor, { state: 'held', fence, ttlMs: 0 }, news)
   }
 
   toString(): string {

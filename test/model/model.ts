@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import type { World } from 'holdfast/testing'
 import type { Kind } from '../../src/core/engine.ts'
+import { leaveAll } from './calls.ts'
 import { histories } from './commands.ts'
 import { Reference } from './reference.ts'
 import { System } from './system.ts'
@@ -53,9 +54,13 @@ export async function engineModel(options: ModelOptions): Promise<ModelReport> {
       await fc.asyncModelRun(() => ({ model: reference, real: system }), commands)
       steps += system.steps
       if (system.blurred) blurred++
-    } finally {
-      await world.stop()
+      await leaveAll(reference, system)
+    } catch (error) {
+      // What is left then is no finding of its own.
+      await world.stop().catch(() => undefined)
+      throw error
     }
+    await world.stop()
   })
   await fc.assert(property, { seed, numRuns: runs, endOnFailure: false })
   return { seed, steps, blurred }

@@ -56,8 +56,10 @@ export class Reference {
   release(actor: Actor, force: boolean): boolean {
     actor.pushed = undefined
     actor.left = true
-    const { lock, place } = actor
-    return this.#operate(lock, (line, moment) => line.release(place, moment, force)) ?? false
+    const released = this.#operate(actor.lock, (line, moment) =>
+      line.release(actor.place, moment, force),
+    )
+    return released ?? false
   }
 
   inspect(lock: number): Picture | null {

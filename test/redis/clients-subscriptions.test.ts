@@ -41,7 +41,7 @@ describe.each(clientKindsByProtocol)('subscriptions through $title', (kind) => {
   afterAll(() => server.stop())
   beforeEach(async () => {
     proxy = await startProxy({ targetPort: server.port })
-    port = openPort(
+    port = await openPort(
       kind,
       { port: proxy.port, keyPrefix: 'app:' },
       {

@@ -1,3 +1,4 @@
+import { GlideClient, Logger } from '@valkey/valkey-glide'
 import { Redis as Ioredis6 } from 'ioredis'
 import { Redis as Ioredis5 } from 'ioredis5'
 import { createClient as createClient6 } from 'redis'
@@ -27,7 +28,9 @@ export interface ClientKind {
   title: string
   /** How the library is called when it is imported. */
   module: string
-  make(target: Target): UserClient
+  /** Whether the library can put something in front of every key. */
+  hasKeyPrefix: boolean
+  make(target: Target): Promise<UserClient>
 }
 
 function ioredis(
@@ -39,7 +42,8 @@ function ioredis(
   return {
     title,
     module,
-    make(target) {
+    hasKeyPrefix: true,
+    async make(target) {
       const client = new Redis({ host: '127.0.0.1', ...target, ...more, lazyConnect: true })
       client.on('error', () => {})
       return {
@@ -61,7 +65,8 @@ function nodeRedis(
   return {
     title,
     module,
-    make({ port, db = 0, ...rest }) {
+    hasKeyPrefix: true,
+    async make({ port, db = 0, ...rest }) {
       const client = createClient({
         socket: { host: '127.0.0.1', port },
         database: db,
@@ -81,6 +86,31 @@ function nodeRedis(
   }
 }
 
+/** GLIDE writes each error of a server to the terminal, unless it is told not to. */
+Logger.init('off')
+
+const glide: ClientKind = {
+  title: 'valkey-glide 2',
+  module: '@valkey/valkey-glide',
+  hasKeyPrefix: false,
+  async make({ port, db = 0, username, password }) {
+    const client = await GlideClient.createClient({
+      addresses: [{ host: '127.0.0.1', port }],
+      databaseId: db,
+      ...(password === undefined
+        ? {}
+        : { credentials: { password, ...(username === undefined ? {} : { username }) } }),
+      lazyConnect: true,
+    })
+    return {
+      client,
+      connect: () => client.ping(),
+      run: (name, ...args) => client.customCommand([name, ...args]),
+      close: () => client.close(),
+    }
+  },
+}
+
 const redis5 = Ioredis5 as unknown as typeof Ioredis6
 const create5 = createClient5 as unknown as typeof createClient6
 
@@ -90,6 +120,7 @@ export const clientKinds: readonly ClientKind[] = [
   ioredis('ioredis 5', 'ioredis5', redis5),
   nodeRedis('node-redis 6', 'redis', createClient6),
   nodeRedis('node-redis 5', 'redis5', create5),
+  glide,
 ]
 
 /** The same with the version of the protocol that is not the default. */
@@ -108,12 +139,12 @@ export interface OpenPort extends RedisPort {
 }
 
 /** A port over a fresh client that was never connected. */
-export function openPort(
+export async function openPort(
   kind: ClientKind,
   target: Target,
   options: Partial<PortOptions> = {},
-): OpenPort {
-  const user = kind.make(target)
+): Promise<OpenPort> {
+  const user = await kind.make(target)
   const port = portFor(user.client, { clock: systemClock, connectTimeoutMs: 2000, ...options })
   const run: OpenPort['run'] = (name, ...args) => port.command(name, args, { timeoutMs: 1000 })
   const dispose = async () => {
@@ -126,6 +157,9 @@ export function openPort(
     client: port.client,
     topology: port.topology,
     keyPrefix: port.keyPrefix,
+    serverOf: (...all) => port.serverOf(...all),
+    servers: (...all) => port.servers(...all),
+    channelFor: (...all) => port.channelFor(...all),
     command: (...all) => port.command(...all),
     subscribe: (...all) => port.subscribe(...all),
     onBreak: (listener) => port.onBreak(listener),

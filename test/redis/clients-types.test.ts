@@ -31,6 +31,7 @@ const accepted: readonly (readonly [string, string, () => RedisClient])[] = [
   ['node-redis', 'single', () => createClient5()],
   ['node-redis', 'single', () => createClient5({ RESP: 3 })],
   ['node-redis', 'cluster', () => createCluster5({ rootNodes })],
+  ['node-redis', 'sentinel', () => createSentinel5(sentinelRootNodes)],
 ]
 
 it.each(accepted)('%s, %s', async (client, topology, make) => {
@@ -50,10 +51,10 @@ const refused: readonly (readonly [unknown, RegExp])[] = [
   [Promise.resolve(), /was given a promise; await it first/],
   [createClientPool(), /was given a pool of node-redis/],
   [new Redis({ lazyConnect: true }).pipeline(), /was given a pipeline or transaction of ioredis/],
-  [createSentinel5(sentinelRootNodes), /Sentinel client of node-redis 5, which cannot/],
   [legacy, /was given (a client of node-redis 4|an object of class)/],
   [{ sendCommand() {}, quit() {}, duplicate() {}, isOpen: true }, /node-redis 4 or older/],
-  [{ customCommand() {} }, /a client of Valkey GLIDE/],
+  [{ customCommand() {}, close() {} }, /GLIDE whose configuration cannot be read/],
+  [{ customCommand() {}, close() {}, config: { addresses: [] } }, /GLIDE that cannot subscribe/],
 ]
 
 it.each(refused)('refuses what is no client (%#)', (given, message) => {

@@ -1,6 +1,7 @@
 import { place } from 'holdfast/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine, Held } from '../../src/core/engine.ts'
+import { MachineClock } from '../../src/engines/sqlite/machine-clock.ts'
 import { Machine, scratch } from './support.ts'
 
 const engines: Engine[] = []
@@ -42,6 +43,28 @@ describe('a lease in a file', () => {
     const next = (await attempt(other, 'a')) as Held
     expect(next.state).toBe('held')
     expect(next.fence).toBeGreaterThan(fence)
+  })
+
+  it('ends for a process that cannot tell suspends once another has told of one', async () => {
+    using files = scratch()
+    const machine = new Machine()
+    const uptimeUs = () => {
+      throw new Error('no uptime here')
+    }
+    const deaf = new MachineClock({
+      monotonicUs: machine.monotonicUs,
+      wallMs: machine.wallMs,
+      boot: machine.boot,
+      uptimeUs,
+    })
+    const one = open(machine, files.path)
+    const other = machine.engine(files.path, { machine: deaf })
+    engines.push(other)
+    await take(one, 'a', { ttlMs: 10_000 })
+    expect((await attempt(other, 'a')).state).toBe('absent')
+    machine.suspendedMs += 10_050
+    await attempt(one, 'b')
+    expect((await attempt(other, 'a')).state).toBe('held')
   })
 
   it('never lasts longer for its holder than for others, whenever the machine sleeps', async () => {
@@ -137,5 +160,20 @@ describe('a lock that nobody uses', () => {
     const { names } = await engine.list({ prefix: '', limit: 100 })
     expect([...names].sort()).toEqual(Array.from({ length: 20 }, (_, lock) => `new ${lock}`).sort())
     expect(await engine.inspect('old 3')).toBeNull()
+  })
+
+  it('is kept as long as somebody holds it', async () => {
+    using files = scratch()
+    const machine = new Machine()
+    const engine = machine.engine(files.path, { fenceTtlMs: 60_000, random: () => 0 })
+    engines.push(engine)
+    const shape = { kind: 'semaphore', capacity: 2 } as const
+    await take(engine, 'mutex', { ttlMs: 600_000 })
+    await take(engine, 'semaphore', { ttlMs: 600_000, shape, permits: 2 })
+    await machine.clock.advance(61_000)
+    await take(engine, 'other')
+    expect((await attempt(engine, 'mutex')).state).toBe('absent')
+    const more = place('semaphore', { shape })
+    expect((await engine.acquire({ ...more, wait: false })).state).toBe('absent')
   })
 })

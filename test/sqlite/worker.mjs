@@ -4,7 +4,7 @@
  */
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { answerCommands, say } from '../support/answers.mjs'
 
 const { library, path } = JSON.parse(process.argv[2])
 const { createHoldfast } = await import(`${library}/index.js`)
@@ -13,7 +13,6 @@ const { connectSqlite } = await import(`${library}/engines/sqlite/index.js`)
 const holdfast = createHoldfast({ engine: await connectSqlite(path) })
 const leases = new Map()
 const instant = () => Number(process.hrtime.bigint())
-const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 
 /** One read-modify-write that loses an update when two do it at once. */
 function count(folder, lock, fence) {
@@ -63,15 +62,5 @@ const commands = {
   },
 }
 
-async function answer(line) {
-  const { id, command, ...rest } = JSON.parse(line)
-  try {
-    say({ id, value: (await commands[command](rest)) ?? null })
-  } catch (error) {
-    say({ id, error: { name: error.name, code: error.code, message: error.message } })
-  }
-}
-
-const input = createInterface({ input: process.stdin })
-input.on('line', (line) => void answer(line))
+const input = answerCommands(commands)
 say({ id: 0, value: null })

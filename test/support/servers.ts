@@ -124,7 +124,8 @@ async function isFree(port: number): Promise<boolean> {
   }
 }
 
-async function binaryFor(server: ServerName | undefined): Promise<ServerBinary> {
+/** What `startServer` starts when it is asked for this server, or for any. */
+export async function binaryFor(server: ServerName | undefined): Promise<ServerBinary> {
   if (server !== undefined) return await obtain(server)
   return await obtain('redis-7.0').catch(() => findAnyServer())
 }

@@ -2,7 +2,7 @@
  * A process that takes locks as it is told. Reads one JSON command per line and answers each with
  * one line. Moments are nanoseconds of the monotonic clock, which all processes of a machine share.
  */
-import { createInterface } from 'node:readline'
+import { answerCommands, say } from './answers.mjs'
 
 const { library, url, options, wallOffsetMs } = JSON.parse(process.argv[2])
 
@@ -22,7 +22,6 @@ const holdfast = await connect(url, options)
 const leases = new Map()
 const controllers = new Map()
 const instant = () => Number(process.hrtime.bigint())
-const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const commands = {
@@ -98,15 +97,5 @@ const commands = {
   },
 }
 
-async function answer(line) {
-  const { id, command, ...rest } = JSON.parse(line)
-  try {
-    say({ id, value: (await commands[command](rest)) ?? null })
-  } catch (error) {
-    say({ id, error: { name: error.name, code: error.code, message: error.message } })
-  }
-}
-
-const input = createInterface({ input: process.stdin })
-input.on('line', (line) => void answer(line))
+const input = answerCommands(commands)
 say({ ready: true })

@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { World } from '../commands.ts'
 import { EXIT } from '../exit.ts'
+import { withoutSecrets } from '../secret.ts'
 import { Interruption } from './interruption.ts'
 import { JsonTeller } from './json.ts'
 import { LinesTeller } from './lines.ts'
 import { type Look, Narrator } from './narrator.ts'
-import { type DemoOptions, HELP, readOptions } from './options.ts'
+import { type DemoOptions, readOptions } from './options.ts'
 import type { Setting } from './outcome.ts'
 import { ascii, colourPaint, plainPaint, unicode } from './paint.ts'
 import { ScreenTeller } from './screen.ts'
-import { withoutSecrets } from './secret.ts'
 import { type DemoServer, openServer } from './server.ts'
 import { Story } from './story.ts'
 import type { Teller } from './teller.ts'
@@ -41,10 +41,6 @@ export async function demo(
   surroundings: Surroundings = HERE,
 ): Promise<number> {
   const options = readOptions(args, world.env)
-  if (options === 'help') {
-    world.stdout.write(HELP)
-    return EXIT.ok
-  }
   const interruption = new Interruption(world.stdout)
   const teller = tellerFor(options, world)
   // However this process ends, its terminal gets its cursor back.

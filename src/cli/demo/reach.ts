@@ -1,6 +1,6 @@
 import { connect } from '../../index.ts'
 import { CliError, EXIT, usageError } from '../exit.ts'
-import { withoutSecrets } from './secret.ts'
+import { withoutSecrets } from '../secret.ts'
 
 /**
  * Connects once, so that what is wrong is told once and not by every process. Resolves to the name

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
 import { CliError, EXIT } from '../exit.ts'
+import { shownUrl } from '../secret.ts'
 import type { KeeperTold } from './keeper.ts'
 import { makeOwnFile } from './own-file.ts'
 import { probe } from './probe.ts'
 import { reach } from './reach.ts'
-import { shownUrl } from './secret.ts'
 
 /** A server or a file that locks can stand on. */
 export interface DemoServer {

@@ -139,7 +139,8 @@ async function permissionFindings(server: Inquiry, around: Surroundings): Promis
   const name = `holdfast-diagnosis:${systemRandom.identity()}`
   const { lock, fence, line, alive, places } = lockKeys(prefix, name, port.keyPrefix)
   const keys = [lock, fence, line, alive, places]
-  const args = [permissions.source, keys.length, ...keys, `${channel}:diagnosis`]
+  const heard = port.channelFor(`${channel}:diagnosis`, lock)
+  const args = [permissions.source, keys.length, ...keys, heard]
   try {
     const reply = (await server.send('eval', args, lock)) as readonly Reply[]
     return lacking(reply.map(text))

@@ -12,19 +12,22 @@ import type {
   Standing,
   Unknown,
 } from '../../core/engine.ts'
-import { closedError, EngineError, ShapeError } from '../../core/errors.ts'
+import { EngineError, ReplicaError, ShapeError } from '../../core/errors.ts'
 import type { Expectations, Finding } from '../../core/finding.ts'
 import { diagnoseServer } from './diagnosis.ts'
-import { engineError } from './failure.ts'
+import { Ears } from './ears.ts'
 import { renewInGroups } from './groups.ts'
-import { type LockKeys, lockKeys } from './keys.ts'
+import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
-import { RedisFailure, type RedisPort, type Reply } from './port.ts'
-import { allOf, type Call, type Recipe, recipeOf } from './recipes.ts'
+import { permissionProblem } from './permissions.ts'
+import type { RedisPort, Reply } from './port.ts'
+import { allOf, recipeOf } from './recipes.ts'
+import type { ReplicaWrites } from './replicas.ts'
 import { lockState, number, occupant, shapeOf, text } from './replies.ts'
+import { Requests } from './requests.ts'
 import { inspect } from './scripts.generated.ts'
-import { ServerTime } from './server-time.ts'
+import { type ServerTime, ServerTimes } from './server-time.ts'
 
 /** Most holders, and most waiters, that `inspect` shows. */
 const SHOWN = 100
@@ -62,20 +65,25 @@ export class RedisEngine implements Engine {
     kinds: ['mutex', 'semaphore', 'read-write', 'election'],
   }
   readonly #port: RedisPort
+  readonly #requests: Requests
   readonly #settings: RedisSettings
-  readonly #serverTime: ServerTime
+  readonly #times: ServerTimes
   readonly #news: News
-  #subscription: { close(): Promise<void> } | undefined
-  #listening = false
-  readonly #awaitingReady = new Set<() => void>()
+  readonly #ears: Ears
   #closing: Promise<void> | undefined
 
-  constructor(port: RedisPort, settings: RedisSettings) {
+  constructor(port: RedisPort, settings: RedisSettings, replicas?: ReplicaWrites) {
     this.#port = port
     this.#settings = settings
-    this.#serverTime = new ServerTime(settings.clock)
-    this.#news = new News(settings.clock, this.#serverTime)
-    port.onBreak(() => this.#serverTime.forget())
+    this.#requests = new Requests(port, settings.commandTimeoutMs, replicas)
+    this.#times = new ServerTimes(settings.clock)
+    this.#news = new News(settings.clock, this.#times)
+    this.#ears = new Ears(port, settings.clock, settings.commandTimeoutMs, {
+      // Where replicas must have a grant, a push does not say that they do.
+      message: (text, server) => this.#news.deliver(text, replicas ? undefined : server),
+      ready: () => this.#news.lookAll(),
+    })
+    port.onBreak((server) => this.#times.of(server).forget())
   }
 
   /** Learns the server's time; rejects with `EngineError` when there is no server. */
@@ -84,19 +92,24 @@ export class RedisEngine implements Engine {
   }
 
   async #learnTime(operation: string, lock?: string): Promise<void> {
-    const sentAt = this.#settings.clock.now()
-    const reply = await this.#send(operation, lock, () =>
-      this.#port.command('time', [], { timeoutMs: this.#settings.commandTimeoutMs }),
-    )
-    const [seconds, micros] = reply as Reply[]
-    this.#serverTime.told(sentAt, number(seconds) * 1_000_000 + number(micros))
+    const { clock, prefix } = this.#settings
+    const told = await this.#requests.send(operation, lock, async (port, timeoutMs) => {
+      const [first = ''] = await port.servers({ timeoutMs })
+      const server = lock === undefined ? first : port.serverOf(prefix + lock)
+      const sentAt = clock.now()
+      const answer = (await port.command('time', [], { timeoutMs, server })) as Reply[]
+      return { server, sentAt, answer }
+    })
+    const [seconds, micros] = told.answer
+    const serverUs = number(seconds) * 1_000_000 + number(micros)
+    this.#times.of(told.server).told(told.sentAt, serverUs)
   }
 
   async acquire(claim: Claim): Promise<Standing> {
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)
-      if (standing.state === 'waiting' && !(await this.#listen())) {
+      if (standing.state === 'waiting' && !(await this.#ears.listen(this.#channel(claim)))) {
         // Who frees the lock before the subscription is up tells nobody, and passes the place over.
         standing = await this.#acquire({ ...claim, ticket: standing.ticket })
         this.#news.looked(claim.identity)
@@ -113,15 +126,15 @@ export class RedisEngine implements Engine {
   }
 
   async #acquire(claim: Claim): Promise<Standing> {
-    const { commandTimeoutMs, fenceTtlMs: keepMs, channel, clock } = this.#settings
+    const { commandTimeoutMs, fenceTtlMs: keepMs, clock } = this.#settings
     const keys = this.#keys(claim.name)
     for (let resynced = false, looked = false; ; ) {
-      if (!this.#serverTime.known) await this.#learnTime('acquire', claim.name)
+      if (!this.#timeOf(claim.name).known) await this.#learnTime('acquire', claim.name)
       const sentAt = clock.now()
-      const notAfterMs = this.#serverTime.serverMs(commandTimeoutMs)
-      const terms = { keepMs, notAfterMs, channel }
+      const notAfterMs = this.#timeOf(claim.name).serverMs(commandTimeoutMs)
+      const terms = { keepMs, notAfterMs, channel: this.#channel(claim) }
       const call = recipeOf(claim.shape).acquire(keys, claim, terms)
-      const reply = await this.#run('acquire', call, claim.name)
+      const { reply, replicas } = await this.#requests.grant('acquire', call, claim.name)
       if (reply[0] === 'shape') {
         const found = shapeOf(reply[1])
         if (looked) throw new ShapeError(claim.name, claim.shape, found)
@@ -130,9 +143,11 @@ export class RedisEngine implements Engine {
         looked = true
       } else if (reply[0] === 'late') {
         // Either the request was late or the server's clock was set; its answer says which.
-        this.#serverTime.told(sentAt, number(reply[1]))
+        this.#timeOf(claim.name).told(sentAt, number(reply[1]))
         if (resynced) throw this.#lateError(claim)
         resynced = true
+      } else if (reply[0] === 'held' && this.#tooFew(replicas)) {
+        throw await this.#giveBack(claim, replicas)
       } else if (reply[0] !== 'again') {
         return this.#standing(claim, reply, sentAt)
       }
@@ -140,13 +155,14 @@ export class RedisEngine implements Engine {
   }
 
   #standing(claim: Claim, reply: readonly Reply[], sentAt: number): Standing {
+    const time = this.#timeOf(claim.name)
     switch (reply[0]) {
       case 'held':
-        this.#serverTime.told(sentAt, number(reply[3]))
+        time.told(sentAt, number(reply[3]))
         return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
       case 'waiting': {
         const [, ahead, look, nowUs, ticket, holder, ours, about] = reply
-        this.#serverTime.told(sentAt, number(nowUs))
+        time.told(sentAt, number(nowUs))
         return {
           state: 'waiting',
           ahead: number(ahead),
@@ -156,7 +172,7 @@ export class RedisEngine implements Engine {
         }
       }
       case 'absent':
-        this.#serverTime.told(sentAt, number(reply[1]))
+        time.told(sentAt, number(reply[1]))
         return { state: 'absent', ...occupant(reply[2], reply[3], reply[4]) }
       case 'occupied':
         throw this.#occupied(claim.name, claim.shape, reply[1])
@@ -172,28 +188,83 @@ export class RedisEngine implements Engine {
   renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
     return renewInGroups(
       places,
-      ({ shape }) => recipeOf(shape),
-      (some, recipe) => this.#renew(some, recipe),
+      (place) => this.#groupOf(place),
+      (some) => this.#renew(some),
     )
   }
 
-  async #renew(places: readonly Place[], recipe: Recipe): Promise<readonly (Standing | Unknown)[]> {
-    const named = places.map((place) => ({ keys: this.#keys(place.name), place }))
-    const call = recipe.renew(named, { keepMs: this.#settings.fenceTtlMs })
+  /** Places can be renewed by one request when one script serves them and one slot holds them. */
+  #groupOf({ name, shape }: Place): string {
+    const { keyPrefix, topology } = this.#port
+    const key = keyPrefix + this.#settings.prefix + name
+    const slot = topology === 'cluster' ? slotOfKey(key) : 0
+    return `${slot} ${shape.kind === 'mutex'}`
+  }
+
+  async #renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+    const [first] = places
+    if (first === undefined) return []
+    const named = places.map((place) => ({
+      keys: this.#keys(place.name),
+      place: this.#longer(place),
+    }))
+    const call = recipeOf(first.shape).renew(named, { keepMs: this.#settings.fenceTtlMs })
     // The failure of a request for many locks is not about the first of them.
-    const lock = places.length > 1 ? undefined : places[0]?.name
+    const lock = places.length > 1 ? undefined : first.name
     const sentAt = this.#settings.clock.now()
-    const [nowUs, ...replies] = await this.#run('renew', call, lock, patience(places))
-    this.#serverTime.told(sentAt, number(nowUs))
+    const answer = await this.#requests.grant('renew', call, lock, patience(places))
+    const [nowUs, ...replies] = answer.reply
+    this.#timeOf(first.name).told(sentAt, number(nowUs))
     return places.map((place, index) => {
       const reply = (replies[index] ?? []) as readonly Reply[]
+      if (reply[0] === 'held' && this.#tooFew(answer.replicas)) {
+        return { state: 'unknown', error: this.#replicaError('renew', place, answer.replicas) }
+      }
       // A place that the line lost comes back, and goes on listening.
       if (reply[0] === 'held') this.#news.forget(place.identity)
+      if (reply[0] === 'unknown') {
+        const problem = permissionProblem(text(reply[1]), call.script, [
+          this.#keys(place.name).lock,
+        ])
+        return { state: 'unknown', error: this.#unserved(place.name, problem) }
+      }
       return this.#renewed(place, reply, sentAt)
     })
   }
 
-  #renewed(place: Place, reply: readonly Reply[], sentAt: number): Standing | Unknown {
+  /**
+   * A pushed grant was written by the connection of whoever released, so WAIT can speak of it only
+   * after a write of this one. A renewal that asks for no more than is left would write nothing.
+   */
+  #longer(place: Place): Place {
+    return this.#requests.replicas === undefined ? place : { ...place, ttlMs: place.ttlMs + 1 }
+  }
+
+  #tooFew(replicas: number): boolean {
+    return replicas < (this.#requests.replicas?.min ?? 0)
+  }
+
+  #replicaError(
+    operation: string,
+    { name }: Place,
+    confirmed: number,
+    outcome: 'none' | 'unknown' = 'unknown',
+  ): ReplicaError {
+    const { min = 0, timeoutMs = 0 } = this.#requests.replicas ?? {}
+    const engine = this.name
+    return new ReplicaError({ engine, operation, outcome, min, confirmed, timeoutMs, lock: name })
+  }
+
+  /** Ends a grant that is not to be reported; says in the error whether that succeeded. */
+  async #giveBack(place: Place, confirmed: number): Promise<ReplicaError> {
+    const outcome = await this.release(place).then(
+      () => 'none' as const,
+      () => 'unknown' as const,
+    )
+    return this.#replicaError('acquire', place, confirmed, outcome)
+  }
+
+  #renewed(place: Place, reply: readonly Reply[], sentAt: number): Standing {
     switch (reply[0]) {
       case 'held':
         return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
@@ -208,8 +279,6 @@ export class RedisEngine implements Engine {
       }
       case 'absent':
         return { state: 'absent' }
-      case 'unknown':
-        return { state: 'unknown', error: this.#unserved(place.name, text(reply[1])) }
       default:
         throw this.#unreadable('renew', place.name, reply)
     }
@@ -226,14 +295,14 @@ export class RedisEngine implements Engine {
     const terms = { keepMs: this.#settings.fenceTtlMs, force }
     const call = recipeOf(place.shape).release(this.#keys(place.name), place, terms)
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#run('release', call, place.name)
-    this.#serverTime.told(sentAt, number(reply[1]))
+    const reply = await this.#requests.run('release', call, place.name)
+    this.#timeOf(place.name).told(sentAt, number(reply[1]))
     return reply[0] === 1
   }
 
   async inspect(name: string): Promise<LockState | null> {
     const call = { script: inspect, keys: allOf(this.#keys(name)), args: [SHOWN] }
-    const reply = await this.#run('inspect', call, name)
+    const reply = await this.#requests.run('inspect', call, name)
     if (reply[0] === 'free') return null
     if (reply[0] === 'occupied') {
       throw this.#occupied(name, { kind: 'mutex', capacity: 1 }, reply[1])
@@ -242,15 +311,15 @@ export class RedisEngine implements Engine {
   }
 
   async list(query: ListQuery): Promise<LockPage> {
-    const { prefix, commandTimeoutMs: timeoutMs } = this.#settings
-    return await this.#send('list', undefined, () =>
-      listLocks(this.#port, { prefix, timeoutMs }, query),
+    const { prefix } = this.#settings
+    return await this.#requests.send('list', undefined, (port, timeoutMs) =>
+      listLocks(port, { prefix, timeoutMs }, query),
     )
   }
 
   async diagnose(expected: Expectations): Promise<readonly Finding[]> {
     const around = { ...this.#settings, port: this.#port }
-    return await this.#send('diagnose', undefined, () => diagnoseServer(around, expected))
+    return await this.#requests.send('diagnose', undefined, () => diagnoseServer(around, expected))
   }
 
   close(): Promise<void> {
@@ -260,82 +329,22 @@ export class RedisEngine implements Engine {
 
   async #close(): Promise<void> {
     this.#news.close()
-    this.#wakeListeners()
-    await this.#subscription?.close()
-    await this.#port.close()
+    await this.#ears.close()
+    await this.#requests.close()
   }
 
-  /**
-   * The subscription is made when somebody waits for the first time, and kept. Resolves to whether
-   * it was up already; waits for it no longer than for a command, since looks do without it.
-   */
-  async #listen(): Promise<boolean> {
-    if (this.#listening) return true
-    const { channel, clock, commandTimeoutMs } = this.#settings
-    this.#subscription ??= this.#port.subscribe(channel, {
-      message: (message) => this.#news.deliver(message),
-      ready: () => {
-        this.#listening = true
-        this.#news.lookAll()
-        this.#wakeListeners()
-      },
-      broken: () => {
-        this.#listening = false
-      },
-    })
-    await new Promise<void>((resolve) => {
-      const wake = () => {
-        timer.cancel()
-        this.#awaitingReady.delete(wake)
-        resolve()
-      }
-      const timer = clock.setTimer(wake, commandTimeoutMs)
-      this.#awaitingReady.add(wake)
-    })
-    return false
+  /** The clock of the server that serves the lock now. */
+  #timeOf(lock: string): ServerTime {
+    return this.#times.of(this.#port.serverOf(this.#settings.prefix + lock))
   }
 
-  #wakeListeners(): void {
-    for (const wake of this.#awaitingReady) wake()
+  #channel({ name }: Place): string {
+    const { channel, prefix } = this.#settings
+    return this.#port.channelFor(channel, prefix + name)
   }
 
   #keys(name: string): LockKeys {
     return lockKeys(this.#settings.prefix, name, this.#port.keyPrefix)
-  }
-
-  async #run(
-    operation: string,
-    { script, keys, args }: Call,
-    lock?: string,
-    patienceMs: number = Number.POSITIVE_INFINITY,
-  ): Promise<readonly Reply[]> {
-    const timeoutMs = Math.min(this.#settings.commandTimeoutMs, patienceMs)
-    const [key = ''] = keys
-    const rest = [keys.length, ...keys, ...args]
-    const reply = await this.#send(operation, lock, async () => {
-      try {
-        return await this.#port.command('evalsha', [script.sha1, ...rest], { timeoutMs, key })
-      } catch (error) {
-        // The server never saw the script, or forgot it: restarted, failed over, SCRIPT FLUSH.
-        if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
-        return await this.#port.command('eval', [script.source, ...rest], { timeoutMs, key })
-      }
-    })
-    return reply as readonly Reply[]
-  }
-
-  /** Runs a command and turns its failure into what the core understands. */
-  async #send<T>(
-    operation: string,
-    lock: string | undefined,
-    command: () => Promise<T>,
-  ): Promise<T> {
-    if (this.#closing !== undefined) throw closedError()
-    try {
-      return await command()
-    } catch (error) {
-      throw engineError(this.name, operation, error, lock)
-    }
   }
 
   #occupied(name: string, wanted: Shape, type: Reply | undefined): ShapeError {

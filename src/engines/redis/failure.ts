@@ -14,6 +14,17 @@ const ADVICE: Record<FailureKind, string> = {
 /** Kinds that pass by themselves. */
 const TRANSIENT: readonly FailureKind[] = ['noscript', 'timeout', 'connection', 'unavailable']
 
+/** Node's words for a certificate that it does not accept. */
+const CERTIFICATE = /certificate|ERR_TLS_CERT|UNABLE_TO_(GET|VERIFY)/i
+
+function adviceFor(failure: RedisFailure): string {
+  const { code = '' } = (failure.cause ?? {}) as { code?: string }
+  if (failure.kind === 'connection' && CERTIFICATE.test(`${code} ${failure.message}`)) {
+    return "the server's certificate was not accepted; check the CA (ca) and the name it is for"
+  }
+  return ADVICE[failure.kind]
+}
+
 /** What the core is told of a port's failure. */
 export function engineError(
   engine: string,
@@ -38,7 +49,7 @@ export function engineError(
     operation,
     outcome: cause.mayHaveRun ? 'unknown' : 'none',
     transient: TRANSIENT.includes(cause.kind),
-    problem: `${ADVICE[cause.kind]} (${cause.message})`,
+    problem: `${adviceFor(cause)} (${cause.message})`,
     lock,
     cause,
   })

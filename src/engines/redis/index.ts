@@ -2,12 +2,19 @@ import type { Clock } from '../../core/clock.ts'
 import type { Engine } from '../../core/engine.ts'
 import { checkObject, checkText, checkWhole, MAX_MS } from '../../core/options.ts'
 import { systemClock, systemRandom } from '../../system/clock.ts'
-import { portFor, portFromUrl, type RedisClient } from './clients/detect.ts'
-import { RedisEngine } from './engine.ts'
-import type { PortOptions, RedisPort } from './port.ts'
-import { parseRedisUrl } from './url.ts'
+import { portFor, type RedisClient } from './clients/detect.ts'
+import { portFromUrl, type TlsOptions } from './clients/from-url.ts'
+import { RedisEngine, type RedisSettings } from './engine.ts'
+import type { PortOptions } from './port.ts'
+import {
+  type ReplicaOptions,
+  type ReplicaSettings,
+  ReplicaWrites,
+  replicaSettings,
+} from './replicas.ts'
+import { type ParsedRedisUrl, parseRedisUrl } from './url.ts'
 
-export type { RedisClient }
+export type { RedisClient, ReplicaOptions, TlsOptions }
 
 /** How locks are kept on Redis. */
 export interface RedisOptions {
@@ -25,28 +32,47 @@ export interface RedisOptions {
    * by default. Later fences grow even without it, unless the server's clock was set back by more.
    */
   readonly fenceTtlMs?: number
+  /**
+   * Reports a lease, and counts a renewal, only when this many replicas have it. Too few reject
+   * with `ReplicaError`, and the lock is given back. By default no replica is asked.
+   */
+  readonly replicas?: ReplicaOptions
   /** For tests: another clock than the system's. */
   readonly clock?: Clock
 }
 
 /**
- * Locks on Redis or Valkey through the client you have: ioredis 5 or 6, node-redis 5 or 6. Holdfast
- * makes connections of its own after the client's pattern (address, credentials, TLS, database, key
- * prefix) and leaves the client itself alone. Throws TypeError or RangeError for wrong arguments.
+ * Locks on Redis or Valkey through the client you have: ioredis 5 or 6, node-redis 5 or 6, Valkey
+ * GLIDE 2.3 or newer, for one server, a Cluster or Sentinels. Holdfast makes connections of its own
+ * after the client's pattern (address, credentials, TLS, database, key prefix) and leaves the client
+ * itself alone. Throws TypeError or RangeError for wrong arguments.
  */
 export function redis(client: RedisClient, options: RedisOptions = {}): Engine {
-  const { port, settings } = readOptions(options)
-  return new RedisEngine(portFor(client, port), settings)
+  const { port, settings, replicas } = readOptions(options)
+  const writes = replicas && new ReplicaWrites(portFor(client, port), replicas)
+  return new RedisEngine(portFor(client, port), settings, writes)
+}
+
+/** Options for a URL. */
+export interface RedisUrlOptions extends RedisOptions {
+  /** Certificates for `rediss:` and the like, where the URL does not name their files. */
+  readonly tls?: TlsOptions
 }
 
 /**
- * Connects to a `redis:`, `rediss:`, `valkey:` or `valkeys:` URL; rejects with `EngineError` when
- * there is no answer.
+ * Connects to a `redis:`, `rediss:`, `valkey:` or `valkeys:` URL, for one server, with `+sentinel`
+ * or with `+cluster`. Rejects with `EngineError` when there is no answer, and with TypeError when
+ * the URL cannot be read.
  */
-export async function connectRedis(url: string, options: RedisOptions = {}): Promise<Engine> {
-  const { port: portOptions, settings } = readOptions(options)
-  const port: RedisPort = await portFromUrl(parseRedisUrl(url), portOptions)
-  const engine = new RedisEngine(port, settings)
+export async function connectRedis(url: string, options: RedisUrlOptions = {}): Promise<Engine> {
+  const parsed = parseRedisUrl(url)
+  const asked = replicasOf(parsed)
+  const { port, settings, replicas } = readOptions(
+    asked === undefined ? options : { replicas: asked, ...options },
+  )
+  const { tls } = options
+  const writes = replicas && new ReplicaWrites(await portFromUrl(parsed, port, tls), replicas)
+  const engine = new RedisEngine(await portFromUrl(parsed, port, tls), settings, writes)
   try {
     await engine.ping()
   } catch (error) {
@@ -56,9 +82,18 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
   return engine
 }
 
+function replicasOf({ replicas, replicasTimeoutMs }: ParsedRedisUrl): ReplicaOptions | undefined {
+  if (replicas === undefined) return undefined
+  return {
+    min: replicas,
+    ...(replicasTimeoutMs === undefined ? {} : { timeoutMs: replicasTimeoutMs }),
+  }
+}
+
 function readOptions(options: RedisOptions): {
   port: PortOptions
-  settings: ConstructorParameters<typeof RedisEngine>[1]
+  settings: RedisSettings
+  replicas: ReplicaSettings | undefined
 } {
   checkObject('options', options)
   const {
@@ -66,6 +101,7 @@ function readOptions(options: RedisOptions): {
     commandTimeoutMs = 1000,
     connectTimeoutMs = 5000,
     fenceTtlMs = 86_400_000,
+    replicas,
     clock = systemClock,
   } = options
   checkText('prefix', prefix)
@@ -76,5 +112,6 @@ function readOptions(options: RedisOptions): {
   return {
     port: { clock, connectTimeoutMs },
     settings: { clock, prefix, commandTimeoutMs, fenceTtlMs, channel },
+    replicas: replicas === undefined ? undefined : replicaSettings(replicas, commandTimeoutMs),
   }
 }

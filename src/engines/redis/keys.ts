@@ -62,10 +62,15 @@ function hashTag(key: string): string | undefined {
   return close > open + 1 ? key.slice(open + 1, close) : undefined
 }
 
+/** The slot of a key on a Redis Cluster, given as the server sees it. */
+export function slotOfKey(key: string): number {
+  return slotOf(hashTag(key) ?? key)
+}
+
 const tags = new Map<number, string>()
 
 /** A short text that hashes to `slot`, always the same one; kept, since the search is long. */
-function tagOfSlot(slot: number): string {
+export function tagOfSlot(slot: number): string {
   const known = tags.get(slot)
   if (known !== undefined) return known
   for (let number = 0; ; number++) {

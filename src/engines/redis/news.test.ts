@@ -2,16 +2,17 @@ import { describe, expect, it } from 'vitest'
 import type { Place } from '../../core/engine.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
 import { News } from './news.ts'
-import { ServerTime } from './server-time.ts'
+import { ServerTimes } from './server-time.ts'
 
 const place = { name: 'm', identity: 'abc' } as Place
 const LOOK = { state: 'waiting', lookMs: 0 }
 
 function world() {
   const clock = new SimulatedClock(1000)
-  const time = new ServerTime(clock)
+  const times = new ServerTimes(clock)
+  const time = times.of('')
   time.told(1000, 50_000_000)
-  const news = new News(clock, time)
+  const news = new News(clock, times)
   const controller = new AbortController()
   return { clock, time, news, controller, next: () => news.next(place, controller.signal) }
 }
@@ -21,11 +22,11 @@ describe('news', () => {
     const { clock, news, next } = world()
     const early = next()
     await clock.advance(30)
-    news.deliver('abc 7 50020000 400')
+    news.deliver('abc 7 50020000 400', '')
     expect(await early).toEqual({ state: 'held', fence: 7, deadline: 1020 + 400 })
     const late = next()
     // By its own clock the server is ahead: it cannot have granted later than now.
-    news.deliver('abc 8 99000000 400')
+    news.deliver('abc 8 99000000 400', '')
     expect(await late).toEqual({ state: 'held', fence: 8, deadline: 1030 + 400 })
   })
 
@@ -33,23 +34,35 @@ describe('news', () => {
     const { news, next, time } = world()
     time.forget()
     const waiting = next()
-    news.deliver('abc 7 50020000 400')
+    news.deliver('abc 7 50020000 400', '')
     expect(await waiting).toMatchObject(LOOK)
   })
 
   it('are a hint to look when the message is only a name', async () => {
     const { news, next } = world()
     const waiting = next()
-    news.deliver('abc')
+    news.deliver('abc', '')
     expect(await waiting).toMatchObject(LOOK)
+  })
+
+  it('may come for several places in one message', async () => {
+    const { news, controller } = world()
+    const places = ['abc', 'abd', 'abe'].map((identity) => ({ ...place, identity }))
+    const waiting = places.map((each) => news.next(each, controller.signal))
+    news.deliver('abe 9 50000000 400\nabc 7 50000000 300\nabx 8 50000000 400\nabd', '')
+    expect(await Promise.all(waiting)).toMatchObject([
+      { state: 'held', fence: 7, deadline: 1300 },
+      LOOK,
+      { state: 'held', fence: 9, deadline: 1400 },
+    ])
   })
 
   it('that came before anybody asked are kept, and told once', async () => {
     const { news, next } = world()
     news.expect(place)
-    news.deliver('abc 7 50000000 400')
+    news.deliver('abc 7 50000000 400', '')
     // A later hint does not cover the grant.
-    news.deliver('abc')
+    news.deliver('abc', '')
     expect(await next()).toMatchObject({ state: 'held', fence: 7 })
     let told = false
     void next().then(() => {
@@ -61,14 +74,14 @@ describe('news', () => {
 
   it('for others, or for those who left, are dropped', async () => {
     const { news, next } = world()
-    news.deliver('abc 7 50000000 400')
-    news.deliver('')
+    news.deliver('abc 7 50000000 400', '')
+    news.deliver('', '')
     news.expect(place)
-    news.deliver('abd 7 50000000 400')
+    news.deliver('abd 7 50000000 400', '')
     news.forget('abc')
-    news.deliver('abc 7 50000000 400')
+    news.deliver('abc 7 50000000 400', '')
     const waiting = next()
-    news.deliver('abc 9 50000000 400')
+    news.deliver('abc 9 50000000 400', '')
     expect(await waiting).toMatchObject({ fence: 9 })
   })
 
@@ -79,12 +92,12 @@ describe('news', () => {
     news.lookAll()
     news.looked('abc')
     const waiting = next()
-    news.deliver('abc 7 50000000 400')
+    news.deliver('abc 7 50000000 400', '')
     expect(await waiting).toMatchObject({ fence: 7 })
     // Nothing is expected of a place that was granted.
-    news.deliver('abc 7 50000000 400')
+    news.deliver('abc 7 50000000 400', '')
     news.expect(place)
-    news.deliver('abc 8 50000000 400')
+    news.deliver('abc 8 50000000 400', '')
     news.looked('abc')
     expect(await next()).toMatchObject({ fence: 8 })
   })
@@ -104,7 +117,7 @@ describe('news', () => {
     await expect(waiting).rejects.toBe('enough')
     await expect(next()).rejects.toBe('enough')
     // Nobody is woken twice.
-    news.deliver('abc 7 50000000 400')
+    news.deliver('abc 7 50000000 400', '')
     const again = new AbortController()
     expect(await news.next(place, again.signal)).toMatchObject({ fence: 7 })
     const last = news.next(place, again.signal)

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Place, Standing } from '../../core/engine.ts'
 import { closedError } from '../../core/errors.ts'
-import type { ServerTime } from './server-time.ts'
+import type { ServerTime, ServerTimes } from './server-time.ts'
 
 /** Asks the core to look at once. */
 const LOOK: Standing = { state: 'waiting', ahead: 0, ticket: 0, lookMs: 0 }
@@ -17,12 +17,12 @@ interface Expected {
 export class News {
   readonly #expected = new Map<string, Expected>()
   readonly #clock: Clock
-  readonly #serverTime: ServerTime
+  readonly #serverTimes: ServerTimes
   #closed = false
 
-  constructor(clock: Clock, serverTime: ServerTime) {
+  constructor(clock: Clock, serverTimes: ServerTimes) {
     this.#clock = clock
-    this.#serverTime = serverTime
+    this.#serverTimes = serverTimes
   }
 
   /** Starts to keep news for a place. Called before its request is sent: the push may be faster. */
@@ -46,19 +46,20 @@ export class News {
 
   /**
    * Reads a message: lines of the form "identity fence granted-at-us ttl-ms", or "identity" alone:
-   * look.
+   * look. The time in it is of the clock of `server`; without one, a grant only says: look.
    */
-  deliver(text: string): void {
-    for (const line of text.split('\n')) this.#read(line)
+  deliver(text: string, server: string | undefined): void {
+    const time = server === undefined ? undefined : this.#serverTimes.of(server)
+    for (const line of text.split('\n')) this.#read(line, time)
   }
 
-  #read(line: string): void {
+  #read(line: string, time: ServerTime | undefined): void {
     const [identity = '', fence, grantedAtUs, ttlMs] = line.split(' ')
     const expected = this.#expected.get(identity)
     if (expected === undefined) return
     if (fence === undefined) return this.#tell(expected, LOOK)
     // A grant without a send time is only as good as what is known of the server's clock.
-    const startedAt = this.#serverTime.noEarlierThan(Number(grantedAtUs))
+    const startedAt = time?.noEarlierThan(Number(grantedAtUs))
     if (startedAt === undefined) return this.#tell(expected, LOOK)
     const deadline = Math.min(startedAt, this.#clock.now()) + Number(ttlMs)
     this.#tell(expected, { state: 'held', fence: Number(fence), deadline })

@@ -33,9 +33,19 @@ export class RedisFailure extends Error {
   }
 }
 
+/** Where a command goes, and how long it may take. */
+export interface Routing {
+  readonly timeoutMs: number
+  readonly key?: string
+  readonly server?: string
+  /** Says so (`unavailable`) instead of following, when the server sends it to another one. */
+  readonly pinned?: boolean
+}
+
 /** How a subscription talks back. Neither callback may throw. */
 export interface Listener {
-  message(text: string): void
+  /** `server` is whoever sent it, as `serverOf` names it, where the client tells. */
+  message(text: string, server?: string): void
   /**
    * Called each time the subscription is up: first, and after every break. Messages may be missing.
    */
@@ -56,23 +66,34 @@ export interface RedisPort {
   /** What the client itself puts in front of every key it sends. Channels get none. */
   readonly keyPrefix: string
   /**
-   * Sends one command, its name in lowercase; `key` is the one it is routed by. Settles within `timeoutMs` by the port's own timer, never re-sent by the client,
-   * never parked in an offline queue past that time. Rejects with `RedisFailure` only.
+   * Names the server that serves a key now, always a primary. Locks of one server share its clock.
+   * A name says nothing else; it is empty where there is only one.
    */
-  command(
-    name: string,
-    args: readonly (string | number)[],
-    options: { timeoutMs: number; key?: string },
-  ): Promise<Reply>
+  serverOf(key: string): string
+  /** All servers that share the keys now. Rejects with `RedisFailure` only. */
+  servers(options: { timeoutMs: number }): Promise<readonly string[]>
+  /**
+   * The channel with this name on which a script on the key's server can reach this process. On a
+   * Cluster there is one for each server, with a hash tag in it: such channels are for SPUBLISH.
+   */
+  channelFor(name: string, key: string): string
+  /**
+   * Sends one command, its name in lowercase, to the server of `key`, which is the unprefixed form
+   * of a key in `args`, or to the one named by `server`. Settles within `timeoutMs` by the port's
+   * own timer, never re-sent by the client, never parked in an offline queue past that time, never
+   * answered by a replica. Rejects with `RedisFailure` only.
+   */
+  command(name: string, args: readonly (string | number)[], options: Routing): Promise<Reply>
   /**
    * Listens on one channel and keeps listening over reconnects. It returns at once and never
    * throws; `listener.ready` says when it is up.
    */
   subscribe(channel: string, listener: Listener): { close(): Promise<void> }
   /**
-   * Called when the command connection broke: what was learnt of the server's clock may be stale.
+   * Called when the command connection to a server broke: what was learnt of its clock may be
+   * stale.
    */
-  onBreak(listener: () => void): void
+  onBreak(listener: (server: string) => void): void
   /** Closes what the port opened; never the user's client. */
   close(): Promise<void>
 }

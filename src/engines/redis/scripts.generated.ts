@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '46d36ef804ea86843a53d17b8c6289a0c346929d',
+  sha1: '790cd941efd6739cc2748f24aec881ba7f2c6718',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -47,7 +47,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -310,15 +315,15 @@ local function enter()
     return lease.fence, left
   end
   if lease then set_aside() end
-  local here = redis.call('ZSCORE', keys.line, identity)
-  if not here then
+  local known = ARGV[10] ~= '' or redis.call('ZSCORE', keys.line, identity)
+  if not known then
     admit(lock, keep)
     local fence, failure = take()
     if fence or failure then return fence, failure or ttl end
-    if wait then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   end
+  if wait or known then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   if wait then stay(keys, identity, ARGV[4]) end
-  local fence = here and admit(lock, keep, identity, ttl)
+  local fence = known and admit(lock, keep, identity, ttl)
   if not fence and not wait then
     leave(keys, identity)
     admit(lock, keep)
@@ -344,7 +349,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: 'c9f98102dd7bddeae9a1bd5f1ec4c5e6f57f9e42',
+  sha1: '578347467532f2c02fb89759743868e9d6ddb1a3',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about'],
   source: `local time = redis.call('TIME')
@@ -398,7 +403,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -533,20 +543,19 @@ if holder == identity then
 end
 local other = not grant and other_shape(keys, holder)
 if other then return { 'shape', other } end
-if wait then
+if wait or ARGV[10] ~= '' then
   sweep(keys)
   local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
   join(keys, identity, ARGV[10], table.concat(record, ' '))
-  stay(keys, identity, ARGV[4])
-else
-  leave(keys, identity)
 end
+if wait then stay(keys, identity, ARGV[4]) end
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
   if fence then return { 'held', fence, ttl, now_us } end
   if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
   holder, grant = read_lock(keys)
 end
+if not wait then leave(keys, identity) end
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
 if not wait then return { 'absent', now_us, holder or '', ours, shown } end
@@ -559,7 +568,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '360dcd9dd8d0cf28f294ecf9997f23a65b64340e',
+  sha1: 'af793e0c76d389da567ed1565100c9d3abc84ce6',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -602,7 +611,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -932,17 +946,16 @@ local function mutex_holder()
 end
 local function holders_of_permits()
   local held = {}
-  local shown = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT',
-    0, most)
-  for at = 1, #shown, 2 do
-    local lease = read_lease(redis.call('HGET', keys.leases, shown[at]))
-    if lease then
-      local over = lease.ends <= now
-      held[#held + 1] = {
-        over and '' or shown[at], 1, lease.permits, (over and shown[at + 1] or lease.ends) - now,
-        lease.fence, now - lease.since, lease.about,
-      }
+  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'LIMIT', 0, most)
+  local leases = #names > 0 and redis.call('HMGET', keys.leases, unpack(names)) or {}
+  for at, identity in ipairs(names) do
+    local lease = read_lease(leases[at])
+    local left = lease and lease.ends - now
+    if lease and left <= 0 then
+      identity, left = '', redis.call('ZSCORE', keys.holders, identity) - now
     end
+    held[#held + 1] = lease and { identity, 1, lease.permits, left, lease.fence,
+      now - lease.since, lease.about }
   end
   return held
 end
@@ -969,7 +982,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 /** Finds the commands that scripts may not call here, and leaves nothing behind. */
 export const permissions: Script = {
   name: 'permissions',
-  sha1: '5a13c3d4b684f2be4117e0939848d9e4d21eeae6',
+  sha1: '6f1d2c71e964f71bdaaf9862772ab3cef459a4c7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['channel'],
   source: `local key = KEYS[1]
@@ -1004,7 +1017,11 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-try('PUBLISH', ARGV[1], '')
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
 try('DEL', key)
 return found
 `,
@@ -1013,7 +1030,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '34af0a3690a481f24fc9644c6b7b9ae5a985d690',
+  sha1: '45edcfda1178a338e66320ff187cc6476116882b',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1056,7 +1073,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1342,7 +1364,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '6b9124d39ba14935bb4bf1c31268aadd8c553c47',
+  sha1: 'ed9fe7041bb52b52065fdfa1a89883eef57f21c4',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local time = redis.call('TIME')
@@ -1393,7 +1415,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1538,7 +1565,10 @@ end
 if force then
   local value, grant = read_lock(keys)
   local kept = grant and value == '~' .. grant.identity
-  if kept and (identity == '' or identity == grant.identity) then return hand_over() end
+  if kept and (identity == '' or identity == grant.identity) then
+    leave(keys, identity)
+    return hand_over()
+  end
 end
 sweep(keys)
 local front = redis.call('ZRANGE', keys.line, 0, 0)[1]
@@ -1555,7 +1585,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '573dd76ac03d30b8f4a0e43ffe3e20add98d810e',
+  sha1: 'c1a60877d82ffee6ca851cf010785ddb24c96790',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1598,7 +1628,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -1886,7 +1921,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: 'c710e1583ea04d64ac342ea3bea49d288a114540',
+  sha1: '23868808a2fe431f3dbfb8266a3725a87079e97f',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -1929,7 +1964,12 @@ local function read_front(keys)
   return front, front and read_place(redis.call('HGET', keys.places, front))
 end
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 local function tell_front(keys)
@@ -2075,6 +2115,7 @@ local function renew(at, keys)
   sweep(keys)
   if not redis.call('ZSCORE', keys.alive, identity) then
     leave(keys, identity)
+    if not holder then advance(keys, keep) end
     return { 'absent' }
   end
   stay(keys, identity, wait_ttl)

@@ -45,3 +45,22 @@ export class ServerTime {
     return this.#sentAt + (serverUs - this.#toldUs) / 1000
   }
 }
+
+/** The clocks of all servers, by what the port calls them. */
+export class ServerTimes {
+  readonly #clock: Clock
+  readonly #times = new Map<string, ServerTime>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  of(server: string): ServerTime {
+    let time = this.#times.get(server)
+    if (!time) {
+      time = new ServerTime(this.#clock)
+      this.#times.set(server, time)
+    }
+    return time
+  }
+}

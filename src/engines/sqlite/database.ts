@@ -1,13 +1,13 @@
 import type { Clock } from '../../core/clock.ts'
 import { closedError, HoldfastError } from '../../core/errors.ts'
-import type { Binding, Row, Tuple } from './binding.ts'
-import { engineError, fileError, isBusy, leavesFileIntact } from './failure.ts'
+import type { Binding } from './binding.ts'
+import { engineError, isBusy, leavesFileIntact } from './failure.ts'
 import type { MachineClock } from './machine-clock.ts'
-import { patrol } from './patrol.ts'
+import { Meta } from './meta.ts'
 import { Peers } from './peers.ts'
 import { encode } from './schema.ts'
-import { openSession, otherMachineError, type Session } from './session.ts'
-import type { News, Transaction } from './transaction.ts'
+import { openSession, type Session } from './session.ts'
+import { type News, type Surroundings, Transaction } from './transaction.ts'
 
 /** What a database is made of. */
 export interface DatabaseParts {
@@ -45,16 +45,15 @@ const BATCH = 32
 const TURNS = 16
 
 /** Tries at once before the pauses between two tries begin to grow. */
-const QUICK_TRIES = 12
-const LONGEST_PAUSE_MS = 8
-
-/** How often the holders of one lock are asked whether they still run. */
-const BURY_US = 50_000
+const QUICK_TRIES = 4
+const LONGEST_PAUSE_MS = 4
 
 const NOTHING = (): void => undefined
 
 /** Most locks whose numbers are remembered. */
 const IDS_MAX = 10_000
+
+type HeardRow = readonly [number, number, number, number, string, number, number]
 
 /** A lease of this process, as the file says. */
 export interface Granted {
@@ -70,7 +69,7 @@ export interface Granted {
 export class Database {
   readonly #parts: DatabaseParts
   #session: Session | undefined
-  #peers: Peers | undefined
+  #around: Surroundings | undefined
   #queue: Job[] = []
   #scheduled = false
   #inARow = 0
@@ -79,8 +78,6 @@ export class Database {
   /** The file that was opened last. */
   #established: string | undefined
   #closed = false
-  readonly #lockIds = new Map<string, number>()
-  readonly #buriedUs = new Map<number, number>()
 
   constructor(parts: DatabaseParts) {
     this.#parts = parts
@@ -122,22 +119,30 @@ export class Database {
   granted(
     name: string,
   ): { readonly sentAt: number; readonly grants: readonly Granted[] } | undefined {
-    if (this.#session === undefined || this.#closed) return undefined
-    const { machine, clock } = this.#parts
+    const around = this.#around
+    if (around === undefined || this.#closed) return undefined
     try {
-      const { sql, process } = this.#session
-      const sentAt = clock.now()
-      const id = this.#lockIds.get(name) ?? sql.lock.get(encode(name))?.[0] ?? 0
-      const rows = sql.granted.all(id, process)
-      const grants = rows.map((row) => {
-        // A suspend that nobody has written down yet counts too: the lease ends no later.
-        const suspendedUs = machine.suspendedUs(row['suspended_us'] as number)
-        return {
+      const { sql, process, meta } = around
+      const sentAt = this.#parts.clock.now()
+      const encoded = encode(name)
+      const id = around.lockIds.get(name)
+      const row =
+        (id === undefined ? undefined : sql.heardById.get(id, encoded)) ?? sql.heard.get(encoded)
+      if (row === undefined) return { sentAt, grants: [] }
+      const [lock, capacity, fence, era, identity, owner, endsUs] = row as HeardRow
+      const leftUs = (us: number): number => meta.leftUs(us, era)
+      if (capacity === 1) {
+        const ours = owner === process && identity !== ''
+        return { sentAt, grants: ours ? [{ identity, fence, leftUs: leftUs(endsUs) }] : [] }
+      }
+      const grants = sql.holders
+        .all(lock)
+        .filter((row) => row['process'] === process)
+        .map((row) => ({
           identity: row['identity'] as string,
           fence: row['fence'] as number,
-          leftUs: (row['ends_us'] as number) - machine.monotonicUs() - suspendedUs,
-        }
-      })
+          leftUs: leftUs(row['ends_us'] as number),
+        }))
       return { sentAt, grants }
     } catch {
       return undefined
@@ -164,9 +169,7 @@ export class Database {
     const session = this.#session
     if (session === undefined) return
     this.#session = undefined
-    this.#peers = undefined
-    this.#buriedUs.clear()
-    this.#lockIds.clear()
+    this.#around = undefined
     try {
       if (session.isCurrent()) session.sql.dropIdleProcess.run(session.process)
     } catch {
@@ -213,8 +216,8 @@ export class Database {
 
   /** Opens the file where it is not open, and begins. */
   #enter(): void {
-    // Every time: a grant in a file that nobody else sees any more excludes nobody. While others
-    // are in the file it costs only what the pauses between two tries are for.
+    // A grant in a file that nobody else sees any more excludes nobody. While others are in the
+    // file the look costs only what the pauses between two tries are for.
     if (this.#tries > QUICK_TRIES && this.#session?.isCurrent() === false) this.#leave()
     if (this.#session !== undefined) {
       try {
@@ -229,7 +232,7 @@ export class Database {
     if (this.#session === undefined) {
       const established = this.#established
       this.#session = openSession({ ...this.#parts, established })
-      this.#peers = new Peers(this.#session.mark)
+      this.#around = this.#surroundings(this.#session)
       this.#established = this.#session.file
       if (established !== undefined) this.#parts.onReplaced()
     }
@@ -237,100 +240,66 @@ export class Database {
   }
 
   #perform(batch: readonly Job[], transaction: Transaction): (() => void)[] {
-    const rung = new Set<number>()
     const outcomes: (() => void)[] = []
+    const told: News[] = []
     for (const job of batch) {
-      let outcome: () => void
       try {
-        outcome = job.work(transaction)
+        outcomes.push(job.work(transaction))
       } catch (error) {
         // A refusal concerns one call, and left everything as it was.
         if (!(error instanceof HoldfastError)) throw error
-        outcome = () => job.reject(error)
+        outcomes.push(() => job.reject(error))
       }
-      const news = transaction.news.splice(0)
-      for (const { grant } of news) if (grant !== null) rung.add(grant.process)
-      outcomes.push(outcome)
-      for (const each of news) outcomes.push(() => this.#parts.onNews(each, transaction))
+      const { news } = transaction
+      if (news.length === 0) continue
+      transaction.news = []
+      for (const each of news) {
+        outcomes.push(() => this.#parts.onNews(each, transaction))
+        if (each.grant !== null && each.grant.process !== transaction.process) told.push(each)
+      }
     }
-    rung.delete(transaction.process)
-    if (rung.size === 0) return outcomes
-    return [() => this.#ring(rung), ...outcomes]
+    if (told.length > 0) outcomes.unshift(() => this.#ring(told))
+    return outcomes
   }
 
-  #ring(processes: ReadonlySet<number>): void {
-    for (const process of processes) {
-      const bell = this.#peers?.bellOf(process, this.#readProcess)
-      if (bell !== undefined) this.#session?.bells.ring(bell)
+  /** Wakes the processes of those who were granted, each once. */
+  #ring(told: readonly News[]): void {
+    const around = this.#around
+    if (around === undefined) return
+    const rung = new Set<number>()
+    for (const { grant } of told) {
+      if (grant === null || rung.has(grant.process)) continue
+      rung.add(grant.process)
+      const bell = around.peers.bellOf(grant.process, around.readProcess)
+      if (bell !== undefined) around.bells.ring(bell)
     }
   }
-
-  readonly #readProcess = (id: number): Row | undefined => this.#session?.sql.process.get(id)
 
   #transaction(): Transaction {
-    const session = this.#session as Session
-    const peers = this.#peers as Peers
-    const { sql } = session
-    const { clock, wallMicros } = this.#parts
-    const sentAt = clock.now()
-    const nowUs = this.#now(session)
-    const micros = wallMicros()
-    if (this.#lockIds.size > IDS_MAX) this.#lockIds.clear()
-    return {
-      sql,
-      process: session.process,
-      lockIds: this.#lockIds,
-      sentAt,
-      nowUs,
-      wallMs: Math.floor(micros / 1000),
-      wallMicros: micros,
-      news: [],
-      reaches: (process) => {
-        if (process === session.process) return true
-        if (peers.hasEnded(process, nowUs, this.#readProcess)) return false
-        const bell = peers.bellOf(process, this.#readProcess)
-        return bell !== undefined && session.bells.has(bell)
-      },
-      hasEnded: (process) =>
-        process !== session.process && peers.hasEnded(process, nowUs, this.#readProcess),
-      mayBury: (lock) => {
-        if (nowUs - (this.#buriedUs.get(lock) ?? Number.NEGATIVE_INFINITY) < BURY_US) return false
-        if (this.#buriedUs.size > 1000) this.#buriedUs.clear()
-        this.#buriedUs.set(lock, nowUs)
-        return true
-      },
-      addedLock: () => {
-        const { fenceTtlMs, random } = this.#parts
-        patrol(sql, nowUs, micros / 1000 - fenceTtlMs, random)
-      },
-    }
+    const around = this.#around as Surroundings
+    if (around.lockIds.size > IDS_MAX) around.lockIds.clear()
+    const sentAt = this.#parts.clock.now()
+    return new Transaction(around, sentAt, this.#parts.wallMicros())
   }
 
-  /** The moment of a transaction. Whoever finds that the machine was suspended writes it down. */
-  #now(session: Session): number {
-    const { machine, path } = this.#parts
-    const { boot } = machine.sources
-    const [version, known, suspended, seen] = session.sql.meta.get() as Tuple
-    if (version !== session.version) {
-      throw fileError(
-        'connect',
-        `${JSON.stringify(path)} was upgraded by a newer Holdfast; restart`,
-      )
+  #surroundings(session: Session): Surroundings {
+    const { machine, path, fenceTtlMs, random } = this.#parts
+    return {
+      sql: session.sql,
+      process: session.process,
+      lockIds: new Map(),
+      meta: new Meta(session.sql, machine, session.version, path),
+      peers: new Peers(session.mark),
+      bells: session.bells,
+      readProcess: (id) => session.sql.process.get(id),
+      buriedUs: new Map(),
+      fenceTtlMs,
+      random,
     }
-    if (known !== boot) {
-      throw otherMachineError(path)
-    }
-    const knownUs = suspended as number
-    const suspendedUs = machine.suspendedUs(knownUs)
-    const monotonicUs = machine.monotonicUs()
-    const unseenUs = boot === '' ? monotonicUs - (seen as number) : 0
-    if (suspendedUs !== knownUs || unseenUs > 1_000_000) {
-      session.sql.suspend.run(suspendedUs, monotonicUs)
-    }
-    return monotonicUs + suspendedUs
   }
 
   #rollback(): void {
+    this.#around?.meta.forget()
     try {
       this.#session?.sql.rollback.run()
     } catch {
@@ -353,9 +322,11 @@ export class Database {
   /** Another process is in the file. Chance keeps the two from meeting again and again. */
   #tryAgain(error: unknown): void {
     const nowMs = performance.now()
-    const late = this.#queue.filter((job) => job.untilMs <= nowMs)
-    this.#queue = this.#queue.filter((job) => job.untilMs > nowMs)
-    for (const job of late) job.reject(engineError(job, this.#parts.path, error, 'none'))
+    // They came one after another, and all have the same time.
+    while (this.#queue[0] !== undefined && this.#queue[0].untilMs <= nowMs) {
+      const job = this.#queue.shift()
+      job?.reject(engineError(job, this.#parts.path, error, 'none'))
+    }
     if (this.#queue.length === 0) {
       this.#tries = 0
       return

@@ -21,8 +21,8 @@ import { engineError } from './failure.ts'
 import { Line } from './line.ts'
 import type { MachineClock } from './machine-clock.ts'
 import { News } from './news.ts'
-import type { Spot } from './place-row.ts'
 import { decode, encode } from './schema.ts'
+import type { Spot } from './spot.ts'
 import type { News as LineNews, Transaction } from './transaction.ts'
 
 /** How the engine is set up, every gap filled. */
@@ -212,8 +212,8 @@ export class SqliteEngine implements Engine {
     for (const name of this.#news.awaited()) {
       const found = this.#database.granted(name)
       if (found === undefined) return
-      for (const { identity, ...grant } of found.grants) {
-        const place = { name, identity }
+      for (const grant of found.grants) {
+        const place = { name, identity: grant.identity }
         if (!this.#news.awaits(place)) continue
         if (grant.leftUs > 0) this.#news.granted(place, heldUntil(grant, found.sentAt))
         else this.#news.look(place)

@@ -1,11 +1,15 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Engine } from '../../core/engine.ts'
+import { EngineError } from '../../core/errors.ts'
 import { checkObject, checkWhole, MAX_MS } from '../../core/options.ts'
 import { systemClock, systemRandom, wallMicros } from '../../system/clock.ts'
 import { loadBinding } from './binding.ts'
 import { SqliteEngine } from './engine.ts'
 import { readPath } from './files.ts'
 import { MachineClock, machineSources } from './machine-clock.ts'
+
+/** How many times `commandTimeoutMs` a file may stay busy while it is opened. */
+const OPEN_TRIES = 10
 
 /** How locks are kept in a file. */
 export interface SqliteOptions {
@@ -48,13 +52,17 @@ export async function connectSqlite(
 ): Promise<Engine> {
   checkObject('options', options)
   const engine = makeEngine({ ...options, path })
-  try {
-    await engine.open()
-  } catch (error) {
-    await engine.close()
-    throw error
+  // Many processes that start at once on a new file take turns; nobody repeats this for them.
+  for (let tries = 1; ; tries++) {
+    try {
+      await engine.open()
+      return engine
+    } catch (error) {
+      if (error instanceof EngineError && error.transient && tries < OPEN_TRIES) continue
+      await engine.close()
+      throw error
+    }
   }
-  return engine
 }
 
 function makeEngine(options: SqliteOptions): SqliteEngine {

@@ -1,16 +1,10 @@
-import type {
-  Claim,
-  HolderState,
-  Kind,
-  LockState,
-  Occupant,
-  Place,
-  Shape,
-} from '../../core/engine.ts'
+import type { Claim, LockState, Occupant, Place, Shape } from '../../core/engine.ts'
 import { ShapeError } from '../../core/errors.ts'
-import type { Row, Tuple } from './binding.ts'
-import { freeUs, type Leaving, readPlace, type Spot, type Stand } from './place-row.ts'
-import { decode, encode, NEVER_US } from './schema.ts'
+import { freeUs, type Holder } from './holders.ts'
+import { inspect, occupantOf } from './inspect.ts'
+import { LockRow } from './lock-row.ts'
+import { encode } from './schema.ts'
+import type { Spot } from './spot.ts'
 import type { Transaction } from './transaction.ts'
 
 /** How often the front of a line looks whether the process of a holder still runs. */
@@ -19,146 +13,117 @@ const DEATH_LOOK_MS = 500
 /** A holder that was granted this short a while ago is not asked whether it still runs. */
 const FRESH_US = 50_000
 
+/** A waiter of the line. */
+interface Waiter {
+  readonly endsUs: number
+  readonly ticket: number
+  readonly joined: number
+}
+
 /**
  * The weighted line of one lock inside a transaction: sweep what is over, let the caller's place
  * join, stay or leave, grant from the front while permits last, and say where the caller stands.
  */
 export class Line {
   readonly #tx: Transaction
-  readonly #name: string
-  readonly #id: number
-  #kind: Kind
-  #capacity: number
-  #fence: number
-  #ticket: number
-  #joined: number
-  #taken: number
-  #waiting: number
-  #quietUs: number
-  #changed = false
+  readonly #lock: LockRow
 
   /** The line of a name; `undefined` when nobody used it for long. */
   static find(tx: Transaction, name: string): Line | undefined {
-    const encoded = encode(name)
-    // By its number a lock is found with half the pages read; the name says whether it still is it.
-    const id = tx.lockIds.get(name)
-    const known = id === undefined ? undefined : tx.sql.lockById.get(id, encoded)
-    const row = known ?? tx.sql.lock.get(encoded)
-    if (row === undefined) return undefined
-    if (known === undefined) tx.lockIds.set(name, row[0] as number)
-    return new Line(tx, name, row)
+    const lock = LockRow.find(tx, name)
+    return lock && new Line(tx, lock)
   }
 
   /** The line of a name as a lock of this shape, or `ShapeError` while it is one of another. */
   static fitting(tx: Transaction, name: string, shape: Shape): Line {
-    const found = Line.find(tx, name)
-    if (found === undefined) {
-      const { kind, capacity } = shape
-      const added = tx.sql.addLock.get(encode(name), kind, capacity, tx.wallMs) as Row
-      tx.addedLock()
-      return new Line(tx, name, [added['id'] as number, kind, capacity, 0, 0, 0, 0, 0, NEVER_US])
-    }
-    found.#take(shape)
+    const lock = LockRow.find(tx, name)
+    if (lock === undefined) return new Line(tx, LockRow.add(tx, name, shape))
+    const found = new Line(tx, lock)
+    if (lock.kind !== shape.kind || lock.capacity !== shape.capacity) found.#reshape(shape)
     return found
   }
 
-  private constructor(tx: Transaction, name: string, row: Tuple) {
+  private constructor(tx: Transaction, lock: LockRow) {
     this.#tx = tx
-    this.#name = name
-    this.#id = row[0] as number
-    this.#kind = row[1] as Kind
-    this.#capacity = row[2] as number
-    this.#fence = row[3] as number
-    this.#ticket = row[4] as number
-    this.#joined = row[5] as number
-    this.#taken = row[6] as number
-    this.#waiting = row[7] as number
-    this.#quietUs = row[8] as number
-  }
-
-  /** Whether nobody is here and nothing stays taken, as the last operation left it. */
-  get empty(): boolean {
-    return this.#taken === 0 && this.#waiting === 0
+    this.#lock = lock
   }
 
   /** Whether permits are taken, as the last operation left it. */
   get taken(): boolean {
-    return this.#taken > 0
+    return this.#lock.taken > 0
   }
 
-  /** Writes the counters back. The last call of every operation. */
+  /** Writes the lock back. The last call of every operation. */
   save(): void {
-    if (!this.#changed) return
-    this.#tx.sql.saveLock.get(
-      this.#kind,
-      this.#capacity,
-      this.#fence,
-      this.#ticket,
-      this.#joined,
-      this.#taken,
-      this.#waiting,
-      this.empty ? NEVER_US : this.#quietUs,
-      this.#tx.wallMs,
-      this.#id,
-    )
+    this.#lock.save()
   }
 
   acquire(claim: Claim): Spot {
     this.#sweep()
-    let found = this.empty ? undefined : this.#find(claim.identity)
-    if (found === undefined) {
+    const holder = this.#holder(claim.identity)
+    if (holder !== undefined) return this.#stay(holder, claim)
+    let waiter = this.#waiter(claim.identity)
+    if (waiter === undefined) {
       if (claim.ticket === undefined) {
         // Whoever came before is served first; then the newcomer needs no place in the line.
         this.#admit()
         if (!this.#fits(claim) && this.#bury()) this.#admit()
         if (this.#fits(claim)) return this.#enter(claim)
         if (!claim.wait) return { state: 'absent', ...this.#occupant() }
-        this.#join(claim, this.#nextTicket())
+        this.#join(claim, this.#lock.nextTicket())
         // Every ticket is smaller than the next one, and nobody was granted since.
-        return this.#waits(this.#waiting - 1, this.#ticket, claim)
+        return this.#waits(this.#lock.waiting - 1, this.#lock.ticket, claim)
       }
-      this.#join(claim, claim.ticket)
+      waiter = this.#join(claim, claim.ticket)
     } else {
-      this.#keepAlive(found, claim)
+      this.#wait(claim, waiter)
     }
-    this.#admit(claim)
-    found = this.#find(claim.identity)
-    if (found?.held === false && !claim.wait) {
-      this.#leave(claim.identity)
-      this.#admit()
-      found = undefined
-    }
-    return this.#spot(claim, found)
+    const granted = this.#admit(claim)
+    if (granted !== undefined) return this.#held(granted)
+    if (claim.wait) return this.#stands(claim, waiter)
+    this.#leave(claim.identity)
+    this.#admit()
+    return { state: 'absent', ...this.#occupant() }
   }
 
   renew(place: Place): Spot {
     this.#sweep()
-    let found = this.empty ? undefined : this.#find(place.identity)
-    if (found !== undefined) this.#keepAlive(found, place)
-    if (found?.held === true && place.fence !== undefined) this.#raise(found, place, place.fence)
-    this.#admit(place)
-    if (found?.held !== true) {
-      if (found !== undefined && this.#taken > 0 && this.#bury(place)) this.#admit(place)
-      found = found === undefined ? undefined : this.#find(place.identity)
+    const holder = this.#holder(place.identity)
+    if (holder !== undefined) {
+      if (place.fence !== undefined && place.fence > holder.fence) {
+        holder.fence = place.fence
+        this.#lock.fence = Math.max(this.#lock.fence, place.fence)
+        this.#lock.changed = 'all'
+      }
+      return this.#stay(holder, place)
     }
-    return this.#spot(place, found)
+    const waiter = this.#waiter(place.identity)
+    if (waiter !== undefined) this.#wait(place, waiter)
+    let granted = this.#admit(place)
+    if (waiter === undefined) return { state: 'absent', ...this.#occupant() }
+    if (granted === undefined && this.#bury(place)) granted = this.#admit(place)
+    return granted === undefined ? this.#stands(place, waiter) : this.#held(granted)
   }
 
   release(place: Place, force = false): boolean {
     this.#sweep()
     const { identity } = place
-    const row = this.empty ? undefined : this.#tx.sql.takePlace.get(this.#id, identity)
-    if (row?.[0] === 1) {
-      const [, permits, fence, grantedUs, about] = row as [1, number, number, number, string]
-      const untilUs = force ? 0 : grantedUs + place.minHoldMs * 1000
-      this.#free({ identity, permits, fence, grantedUs, about }, untilUs)
-    } else if (row !== undefined) {
+    const holder = this.#lock.taken === 0 ? undefined : this.#lock.holders.take(identity)
+    let there = true
+    if (holder !== undefined) {
+      this.#free(holder, force ? 0 : holder.grantedUs + place.minHoldMs * 1000)
+    } else if (
+      this.#lock.waiting > 0 &&
+      this.#tx.sql.takeWaiter.get(this.#lock.id, identity) !== undefined
+    ) {
       this.#left()
-      this.#tx.news.push({ name: this.#name, identity, grant: null })
+      this.#tx.news.push({ name: this.#lock.name, identity, grant: null })
+    } else {
+      there = false
     }
     const cleared = force && this.#clear(identity)
     this.#admit()
-    return row !== undefined || cleared
+    return there || cleared
   }
 
   /** Lets time, and the end of processes, take effect. */
@@ -169,92 +134,56 @@ export class Line {
   }
 
   inspect(): LockState | null {
-    if (this.empty) return null
-    const { sql, nowUs } = this.#tx
-    const state = (row: Row, identity: string): HolderState => ({
-      identity,
-      ours: true,
-      about: decode(row['about'] as string),
-      permits: row['permits'] as number,
-      fence: row['fence'] as number,
-      ttlMs: ((row['ends_us'] as number) - nowUs) / 1000,
-      heldMs: (nowUs - (row['granted_us'] as number)) / 1000,
-    })
-    return {
-      name: this.#name,
-      kind: this.#kind,
-      capacity: this.#capacity,
-      holders: [
-        ...sql.holders.all(this.#id).map((row) => state(row, row['identity'] as string)),
-        ...sql.rests.all(this.#id).map((row) => state(row, '')),
-      ],
-      waiters: sql.line.all(this.#id).map((row) => ({
-        identity: row['identity'] as string,
-        permits: row['permits'] as number,
-        about: decode(row['about'] as string),
-      })),
-      waiting: this.#waiting,
-    }
+    return this.#lock.empty ? null : inspect(this.#tx, this.#lock)
   }
 
-  #take(shape: Shape): void {
-    if (this.#kind === shape.kind && this.#capacity === shape.capacity) return
-    if (!this.empty) this.look()
-    if (!this.empty) {
-      this.save()
-      const found = { kind: this.#kind, capacity: this.#capacity }
-      throw new ShapeError(this.#name, shape, found)
+  #reshape(shape: Shape): void {
+    const lock = this.#lock
+    if (!lock.empty) this.look()
+    if (!lock.empty) {
+      lock.save()
+      throw new ShapeError(lock.name, shape, { kind: lock.kind, capacity: lock.capacity })
     }
-    this.#kind = shape.kind
-    this.#capacity = shape.capacity
-    this.#changed = true
+    lock.reshape(shape)
   }
 
-  #find(identity: string): Stand | undefined {
-    const row = this.#tx.sql.place.get(this.#id, identity)
-    if (row === undefined) return undefined
-    return {
-      held: row[0] === 1,
-      endsUs: row[1] as number,
-      ticket: row[2] as number,
-      joined: row[3] as number,
-      fence: row[4] as number,
-    }
+  #holder(identity: string): Holder | undefined {
+    return this.#lock.taken === 0 ? undefined : this.#lock.holders.find(identity)
+  }
+
+  #waiter(identity: string): Waiter | undefined {
+    if (this.#lock.waiting === 0) return undefined
+    const row = this.#tx.sql.waiter.get(this.#lock.id, identity)
+    return row && { endsUs: row[0] as number, ticket: row[1] as number, joined: row[2] as number }
   }
 
   /** Removes every place whose time is over. */
   #sweep(): void {
     const { sql, nowUs, news } = this.#tx
-    if (nowUs < this.#quietUs) return
-    for (const row of sql.holdersOver.all(this.#id, nowUs)) {
-      const holder = readPlace(row)
-      sql.dropPlace.run(this.#id, holder.identity)
-      this.#free(holder, freeUs(holder))
+    if (nowUs < this.#lock.quietUs) return
+    for (const holder of this.#lock.holders.takeOver()) this.#free(holder, freeUs(holder))
+    for (const rest of sql.restsOver.all(this.#lock.id, nowUs)) {
+      this.#lock.taken -= rest['permits'] as number
     }
-    for (const rest of sql.restsOver.all(this.#id, nowUs)) {
-      this.#taken -= rest['permits'] as number
-    }
-    for (const { identity } of sql.waitersOver.all(this.#id, nowUs)) {
+    for (const { identity } of sql.waitersOver.all(this.#lock.id, nowUs)) {
       this.#leave(identity as string)
-      news.push({ name: this.#name, identity: identity as string, grant: null })
+      news.push({ name: this.#lock.name, identity: identity as string, grant: null })
     }
-    this.#quietUs = (sql.quiet.get(this.#id)?.['us'] as number | null) ?? NEVER_US
-    this.#changed = true
+    this.#lock.findQuiet()
   }
 
   /** Ends the leases of processes that provably ended; says whether there were any. */
   #bury(asking?: Place): boolean {
-    const { sql, nowUs } = this.#tx
-    if (this.#taken === 0 || this.#isFresh() || !this.#tx.mayBury(this.#id)) return false
-    if (asking !== undefined && this.#waiting > 1 && !this.#isFront(asking)) return false
+    if (this.#lock.taken === 0 || this.#isFresh() || !this.#tx.mayBury(this.#lock.id)) return false
+    if (asking !== undefined && this.#lock.waiting > 1 && !this.#isFront(asking)) return false
     let found = false
-    for (const { process } of sql.holderProcesses.all(this.#id)) {
-      if (!this.#tx.hasEnded(process as number)) continue
-      sql.bury.run(this.#id, process as number, nowUs)
+    for (const process of new Set(this.#lock.holders.all().map((holder) => holder.process))) {
+      if (!this.#tx.hasEnded(process)) continue
+      this.#lock.holders.bury(process)
       found = true
     }
     if (found) {
-      this.#quietUs = nowUs
+      this.#lock.quietUs = this.#tx.nowUs
       this.#sweep()
     }
     return found
@@ -262,175 +191,173 @@ export class Line {
 
   /** Whether the only holder was granted just now: a busy lock looks for no dead holders. */
   #isFresh(): boolean {
-    return this.#capacity === 1 && Math.abs(this.#tx.wallMicros - this.#fence) < FRESH_US
+    return this.#lock.capacity === 1 && Math.abs(this.#tx.wallMicros - this.#lock.fence) < FRESH_US
   }
 
   #isFront(place: Place): boolean {
-    return this.#tx.sql.front.get(this.#id)?.[0] === place.identity
+    return this.#tx.sql.front.get(this.#lock.id)?.[0] === place.identity
   }
 
-  /** Grants from the front while permits last. The first that does not fit blocks the rest. */
-  #admit(asking?: Place): void {
+  /**
+   * Grants from the front while permits last. The first that does not fit blocks the rest. Returns
+   * what is granted to the place that asks.
+   */
+  #admit(asking?: Place): Holder | undefined {
     const { sql, nowUs, news } = this.#tx
-    while (this.#waiting > 0 && this.#taken < this.#capacity) {
-      const row = sql.front.get(this.#id)
-      if (row === undefined) return
+    let answer: Holder | undefined
+    while (this.#lock.waiting > 0 && this.#lock.taken < this.#lock.capacity) {
+      const row = sql.front.get(this.#lock.id)
+      if (row === undefined) break
       const permits = row[1] as number
-      if (permits > this.#capacity - this.#taken) return
+      if (permits > this.#lock.capacity - this.#lock.taken) break
       const identity = row[0] as string
       const process = row[2] as number
       const asks = identity === asking?.identity
+      this.#leave(identity)
       if (!asks && !this.#tx.reaches(process)) {
         // A grant that nobody hears would keep the lock for a whole lease. Should the process be
         // alive after all, its ticket brings it back to this place.
-        this.#leave(identity)
-        news.push({ name: this.#name, identity, grant: null })
+        news.push({ name: this.#lock.name, identity, grant: null })
         continue
       }
-      const fence = this.#draw()
+      const fence = this.#lock.draw()
       const endsUs = nowUs + (asks ? asking.ttlMs * 1000 : (row[3] as number))
-      sql.grant.get(endsUs, fence, nowUs, this.#id, identity)
-      this.#waiting -= 1
-      this.#taken += permits
-      this.#expect(endsUs)
-      if (asks) continue
-      news.push({ name: this.#name, identity, grant: { fence, endsUs, process } })
+      const holder: Holder = {
+        identity,
+        process,
+        permits,
+        endsUs,
+        fence,
+        grantedUs: nowUs,
+        minHoldUs: row[4] as number,
+        lockDelayUs: row[5] as number,
+        about: row[6] as string,
+      }
+      this.#grant(holder)
+      if (asks) answer = holder
+      else news.push({ name: this.#lock.name, identity, grant: { fence, endsUs, process } })
     }
+    return answer
+  }
+
+  #grant(holder: Holder): void {
+    this.#lock.holders.add(holder)
+    this.#lock.taken += holder.permits
+    this.#lock.expect(holder.endsUs)
   }
 
   #fits(claim: Claim): boolean {
-    return this.#waiting === 0 && claim.permits <= this.#capacity - this.#taken
+    return this.#lock.waiting === 0 && claim.permits <= this.#lock.capacity - this.#lock.taken
   }
 
   /** Grants a newcomer for whom there is room. */
   #enter(claim: Claim): Spot {
-    const { nowUs } = this.#tx
-    const fence = this.#draw()
+    const { nowUs, process } = this.#tx
+    const fence = this.#lock.draw()
     const leftUs = claim.ttlMs * 1000
-    this.#ticket = this.#nextTicket()
-    this.#add(claim, { held: 1, endsUs: nowUs + leftUs, fence, grantedUs: nowUs })
-    this.#taken += claim.permits
+    this.#lock.ticket = this.#lock.nextTicket()
+    this.#grant({
+      identity: claim.identity,
+      process,
+      permits: claim.permits,
+      endsUs: nowUs + leftUs,
+      fence,
+      grantedUs: nowUs,
+      minHoldUs: claim.minHoldMs * 1000,
+      lockDelayUs: claim.lockDelayMs * 1000,
+      about: encode(claim.about),
+    })
     return { state: 'held', fence, leftUs }
   }
 
-  #join(claim: Claim, ticket: number): void {
-    this.#ticket = Math.max(this.#ticket, ticket)
+  #join(claim: Claim, ticket: number): Waiter {
+    this.#lock.ticket = Math.max(this.#lock.ticket, ticket)
+    this.#lock.joined += 1
     const endsUs = this.#tx.nowUs + claim.waitTtlMs * 1000
-    this.#add(claim, { held: 0, endsUs, fence: 0, grantedUs: 0 }, ticket)
-    this.#waiting += 1
-  }
-
-  #add(
-    claim: Claim,
-    stand: { held: 0 | 1; endsUs: number; fence: number; grantedUs: number },
-    ticket: number = this.#ticket,
-  ): void {
-    this.#joined += 1
-    this.#tx.sql.addPlace.get(
-      this.#id,
+    this.#tx.sql.addWaiter.get(
+      this.#lock.id,
       claim.identity,
-      stand.held,
       this.#tx.process,
       claim.permits,
-      stand.endsUs,
+      endsUs,
       ticket,
-      this.#joined,
-      stand.fence,
-      stand.grantedUs,
+      this.#lock.joined,
       claim.grantTtlMs * 1000,
       claim.minHoldMs * 1000,
       claim.lockDelayMs * 1000,
       encode(claim.about),
     )
-    this.#expect(stand.endsUs)
-  }
-
-  #nextTicket(): number {
-    return Math.max(this.#ticket + 1, this.#tx.wallMicros)
-  }
-
-  #draw(): number {
-    this.#fence = Math.max(this.#fence + 1, this.#tx.wallMicros)
-    this.#changed = true
-    return this.#fence
+    this.#lock.waiting += 1
+    this.#lock.expect(endsUs)
+    return { endsUs, ticket, joined: this.#lock.joined }
   }
 
   /** A holder is out. Its permits stay taken until `untilUs`, when that is still to come. */
-  #free(holder: Leaving, untilUs: number): void {
+  #free(holder: Holder, untilUs: number): void {
     const { sql, nowUs } = this.#tx
-    this.#changed = true
+    this.#lock.changed = 'all'
     if (untilUs > nowUs) {
       const { identity, permits, fence, grantedUs, about } = holder
-      sql.addRest.run(this.#id, permits, untilUs, fence, grantedUs, about, identity)
-      this.#expect(untilUs)
+      sql.addRest.run(this.#lock.id, permits, untilUs, fence, grantedUs, about, identity)
+      this.#lock.expect(untilUs)
     } else {
-      this.#taken -= holder.permits
+      this.#lock.taken -= holder.permits
     }
   }
 
   /** Ends what stays taken after this identity, or after anybody where it is empty. */
   #clear(identity: string): boolean {
-    const rests = this.#taken === 0 ? [] : this.#tx.sql.dropRestsOf.all(this.#id, identity)
-    for (const rest of rests) this.#taken -= rest['permits'] as number
-    this.#changed ||= rests.length > 0
+    const rests =
+      this.#lock.taken === 0 ? [] : this.#tx.sql.dropRestsOf.all(this.#lock.id, identity)
+    for (const rest of rests) this.#lock.taken -= rest['permits'] as number
+    if (rests.length > 0) this.#lock.changed = 'all'
     return rests.length > 0
   }
 
-  #raise(found: Stand, place: Place, fence: number): void {
-    if (fence <= found.fence) return
-    found.fence = fence
-    this.#tx.sql.raise.run(fence, this.#id, place.identity)
-    this.#fence = Math.max(this.#fence, fence)
-    this.#changed = true
-  }
-
   #leave(identity: string): void {
-    this.#tx.sql.dropPlace.run(this.#id, identity)
+    this.#tx.sql.dropWaiter.get(this.#lock.id, identity)
     this.#left()
   }
 
   #left(): void {
-    this.#waiting -= 1
-    this.#changed = true
+    this.#lock.waiting -= 1
+    this.#lock.count()
   }
 
-  /** A place that is here lives on. A life is never cut short by a call that asks for less. */
-  #keepAlive(found: Stand, place: Place): void {
-    const ttlMs = found.held ? place.ttlMs : place.waitTtlMs
-    found.endsUs = Math.max(found.endsUs, this.#tx.nowUs + ttlMs * 1000)
-    this.#tx.sql.prolong.run(found.endsUs, this.#tx.process, this.#id, place.identity)
+  /** A holder lives on. A life is never cut short by a call that asks for less. */
+  #stay(holder: Holder, place: Place): Spot {
+    holder.endsUs = Math.max(holder.endsUs, this.#tx.nowUs + place.ttlMs * 1000)
+    holder.process = this.#tx.process
+    this.#lock.update(holder)
+    this.#admit()
+    return this.#held(holder)
   }
 
-  #spot(place: Place, found: Stand | undefined): Spot {
-    if (found?.held === true) {
-      return { state: 'held', fence: found.fence, leftUs: found.endsUs - this.#tx.nowUs }
-    }
-    if (found === undefined) return { state: 'absent', ...this.#occupant() }
-    const { ticket, joined } = found
-    const counted = this.#waiting > 1 ? this.#tx.sql.ahead.get(this.#id, ticket, joined) : undefined
+  /** A waiter lives on. */
+  #wait(place: Place, { endsUs }: Waiter): void {
+    const untilUs = Math.max(endsUs, this.#tx.nowUs + place.waitTtlMs * 1000)
+    this.#tx.sql.prolongWaiter.run(untilUs, this.#tx.process, this.#lock.id, place.identity)
+  }
+
+  #held({ fence, endsUs }: Holder): Spot {
+    return { state: 'held', fence, leftUs: endsUs - this.#tx.nowUs }
+  }
+
+  #stands(place: Place, { ticket, joined }: Waiter): Spot {
+    const counted =
+      this.#lock.waiting > 1 ? this.#tx.sql.ahead.get(this.#lock.id, ticket, joined) : undefined
     return this.#waits((counted?.['n'] as number | undefined) ?? 0, ticket, place)
   }
 
   #waits(ahead: number, ticket: number, place: Place): Spot {
     // The front looks when the first lease can be over, and now and then for a holder that died.
     // Behind the front nothing is due before the next renewal, which looks as well.
-    const leftMs = Math.ceil((this.#quietUs - this.#tx.nowUs) / 1000)
+    const leftMs = Math.ceil((this.#lock.quietUs - this.#tx.nowUs) / 1000)
     const lookMs = ahead === 0 ? Math.min(DEATH_LOOK_MS, Math.max(0, leftMs)) : place.waitTtlMs
     return { state: 'waiting', ahead, ticket, lookMs, ...this.#occupant() }
   }
 
   #occupant(): { occupant?: Occupant } {
-    if (this.#taken === 0) return {}
-    const { sql } = this.#tx
-    const holder = sql.firstHolder.get(this.#id)
-    const about = holder?.[1] ?? sql.rests.get(this.#id)?.['about']
-    if (about === undefined) return {}
-    const identity = (holder?.[0] as string | undefined) ?? ''
-    return { occupant: { identity, ours: true, about: decode(about as string) } }
-  }
-
-  #expect(endsUs: number): void {
-    this.#quietUs = Math.min(this.#quietUs, endsUs)
-    this.#changed = true
+    return this.#lock.taken === 0 ? {} : occupantOf(this.#tx, this.#lock)
   }
 }

@@ -15,8 +15,9 @@ export function patrol(
     const id = row['id'] as number
     if ((row['used_ms'] as number) >= beforeMs) continue
     // Leases may be renewed for long without another use; and some that are over nobody came for.
-    if (Math.max(row['places_us'] as number, row['rests_us'] as number) > nowUs) continue
-    sql.dropPlaces.run(id)
+    if ((row['used_until_us'] as number) > nowUs) continue
+    sql.dropHolders.run(id)
+    sql.dropWaiters.run(id)
     sql.dropRests.run(id)
     sql.dropLock.run(id)
   }

@@ -11,10 +11,15 @@ export const NEVER_US: number = Number.MAX_SAFE_INTEGER
  * Moments (`_us`) are microseconds of the machine's clock, which starts anew with every boot.
  *
  * - `meta`: the boot that the moments belong to, and what the monotonic clock has to be raised by.
+ *   Whoever changes it raises `era` there and in every lock: so who reads a lock knows whether what
+ *   it remembers of `meta` still holds.
  * - `process`: engines that use the file. A missing row is a process that has provably ended.
  * - `lock`: one row for a lock and its counters, kept for its fence after the last use. `quiet_us`:
- *   no place or rest ends earlier. `joined` counts places, to order equal tickets.
- * - `place`: whoever holds or waits.
+ *   no place or rest ends earlier. `joined` counts places, to order equal tickets. The holder of a
+ *   lock with one permit stands in this row, from `holder` on ('' for none): its fence is the
+ *   lock's. To take and to leave such a lock writes one page.
+ * - `holder`: whoever holds a lock of more permits.
+ * - `waiter`: whoever waits.
  * - `rest`: permits that stay taken by nobody, after a short hold or a holder that vanished.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -81,6 +86,57 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX rest_of_lock ON rest (lock);
   `,
   "ALTER TABLE rest ADD COLUMN identity TEXT NOT NULL DEFAULT ''",
+  `
+  ALTER TABLE meta ADD COLUMN era INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lock ADD COLUMN era INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lock ADD COLUMN holder TEXT NOT NULL DEFAULT '';
+  ALTER TABLE lock ADD COLUMN process INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lock ADD COLUMN ends_us INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lock ADD COLUMN granted_us INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lock ADD COLUMN min_hold_us INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lock ADD COLUMN lock_delay_us INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE lock ADD COLUMN about TEXT NOT NULL DEFAULT '';
+  UPDATE lock SET (holder, process, ends_us, granted_us, min_hold_us, lock_delay_us, about) =
+    (SELECT identity, process, ends_us, granted_us, min_hold_us, lock_delay_us, about FROM place
+    WHERE place.lock = lock.id AND held = 1)
+    WHERE capacity = 1 AND EXISTS (SELECT 1 FROM place WHERE place.lock = lock.id AND held = 1);
+
+  CREATE TABLE holder (
+    lock INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    process INTEGER NOT NULL,
+    permits INTEGER NOT NULL,
+    ends_us INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    granted_us INTEGER NOT NULL,
+    min_hold_us INTEGER NOT NULL,
+    lock_delay_us INTEGER NOT NULL,
+    about TEXT NOT NULL,
+    PRIMARY KEY (lock, identity)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO holder SELECT lock, identity, process, permits, ends_us, fence, granted_us,
+    min_hold_us, lock_delay_us, about FROM place
+    WHERE held = 1 AND lock IN (SELECT id FROM lock WHERE capacity > 1);
+
+  CREATE TABLE waiter (
+    lock INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    process INTEGER NOT NULL,
+    permits INTEGER NOT NULL,
+    ends_us INTEGER NOT NULL,
+    ticket INTEGER NOT NULL,
+    joined INTEGER NOT NULL,
+    grant_ttl_us INTEGER NOT NULL,
+    min_hold_us INTEGER NOT NULL,
+    lock_delay_us INTEGER NOT NULL,
+    about TEXT NOT NULL,
+    PRIMARY KEY (lock, identity)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX waiter_in_line ON waiter (lock, ticket, joined);
+  INSERT INTO waiter SELECT lock, identity, process, permits, ends_us, ticket, joined,
+    grant_ttl_us, min_hold_us, lock_delay_us, about FROM place WHERE held = 0;
+  DROP TABLE place;
+  `,
 ]
 
 /**
@@ -91,80 +147,92 @@ export const HOT = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
 
-  meta: 'SELECT version, boot, suspended_us, seen_us FROM meta',
-
-  lock: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us FROM lock
+  lock: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us, era, holder,
+      process, ends_us, granted_us, min_hold_us, lock_delay_us, about FROM lock
       WHERE name = ?`,
-  lockById: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us FROM lock
+  lockById: `SELECT id, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us, era, holder,
+      process, ends_us, granted_us, min_hold_us, lock_delay_us, about FROM lock
       WHERE id = ? AND name = ?`,
+  heard: 'SELECT id, capacity, fence, era, holder, process, ends_us FROM lock WHERE name = ?',
+  heardById: `SELECT id, capacity, fence, era, holder, process, ends_us FROM lock
+      WHERE id = ? AND name = ?`,
+  saveCounters: `UPDATE lock SET ticket = ?, joined = ?, waiting = ?, quiet_us = ?, used_ms = ?
+      WHERE id = ?`,
   saveLock: `UPDATE lock SET kind = ?, capacity = ?, fence = ?, ticket = ?, joined = ?, taken = ?,
-      waiting = ?, quiet_us = ?, used_ms = ? WHERE id = ?`,
+      waiting = ?, quiet_us = ?, used_ms = ?, holder = ?, process = ?, ends_us = ?, granted_us = ?,
+      min_hold_us = ?, lock_delay_us = ?, about = ? WHERE id = ?`,
 
-  place: `SELECT held, ends_us, ticket, joined, fence FROM place
-      WHERE lock = ? AND identity = ?`,
-  addPlace: `INSERT INTO place (lock, identity, held, process, permits, ends_us, ticket,
-      joined, fence, granted_us, grant_ttl_us, min_hold_us, lock_delay_us, about)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  takePlace: `DELETE FROM place WHERE lock = ? AND identity = ?
-      RETURNING held, permits, fence, granted_us, about`,
-  grant: `UPDATE place SET held = 1, ends_us = ?, fence = ?, granted_us = ?
-      WHERE lock = ? AND identity = ?`,
-  front: `SELECT identity, permits, process, grant_ttl_us FROM place
-      WHERE lock = ? AND held = 0 ORDER BY ticket, joined LIMIT 1`,
-  firstHolder:
-    'SELECT identity, about FROM place WHERE lock = ? AND held = 1 ORDER BY fence LIMIT 1',
+  waiter: 'SELECT ends_us, ticket, joined FROM waiter WHERE lock = ? AND identity = ?',
+  addWaiter: `INSERT INTO waiter (lock, identity, process, permits, ends_us, ticket, joined,
+      grant_ttl_us, min_hold_us, lock_delay_us, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  takeWaiter: 'DELETE FROM waiter WHERE lock = ? AND identity = ? RETURNING 1',
+  dropWaiter: 'DELETE FROM waiter WHERE lock = ? AND identity = ?',
+  front: `SELECT identity, permits, process, grant_ttl_us, min_hold_us, lock_delay_us, about
+      FROM waiter WHERE lock = ? ORDER BY ticket, joined LIMIT 1`,
 } as const
 
 /** The other statements of the engine, prepared once per connection. */
 export const STATEMENTS = {
   rollback: 'ROLLBACK',
 
-  suspend: 'UPDATE meta SET suspended_us = ?, seen_us = ?',
-  reboot: 'UPDATE meta SET boot = ?, suspended_us = ?, seen_us = ?',
+  meta: 'SELECT version, boot, suspended_us, seen_us, era FROM meta',
+  seen: 'UPDATE meta SET seen_us = ?',
+  suspend: 'UPDATE meta SET suspended_us = ?, seen_us = ?, era = era + 1',
+  reboot: 'UPDATE meta SET boot = ?, suspended_us = ?, seen_us = ?, era = era + 1',
+  newEra: 'UPDATE lock SET era = (SELECT era FROM meta)',
 
   addProcess:
     'INSERT INTO process (bell, pid, started, namespace) VALUES (?, ?, ?, ?) RETURNING id',
   process: 'SELECT bell, pid, started, namespace FROM process WHERE id = ?',
   dropProcess: 'DELETE FROM process WHERE id = ?',
-  dropIdleProcess:
-    'DELETE FROM process WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM place WHERE process = ?1)',
+  dropIdleProcess: `DELETE FROM process WHERE id = ?1
+      AND NOT EXISTS (SELECT 1 FROM waiter WHERE process = ?1)
+      AND NOT EXISTS (SELECT 1 FROM holder WHERE process = ?1)
+      AND NOT EXISTS (SELECT 1 FROM lock WHERE process = ?1 AND holder <> '')`,
 
   addLock: `INSERT INTO lock (name, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us,
-      used_ms) VALUES (?, ?, ?, 0, 0, 0, 0, 0, 9007199254740991, ?) RETURNING id`,
+      used_ms, era) VALUES (?, ?, ?, 0, 0, 0, 0, 0, 9007199254740991, ?, (SELECT era FROM meta))
+      RETURNING id, era`,
   lockNames: `SELECT name, quiet_us FROM lock WHERE name > ? AND name >= ? AND taken > 0
       ORDER BY name LIMIT ?`,
   lastLock: 'SELECT max(id) AS id FROM lock',
-  patrol: `SELECT id, used_ms,
-      coalesce((SELECT max(max(ends_us + lock_delay_us, granted_us + min_hold_us)) FROM place
-      WHERE place.lock = lock.id), 0) AS places_us,
-      coalesce((SELECT max(ends_us) FROM rest WHERE rest.lock = lock.id), 0) AS rests_us
+  patrol: `SELECT id, used_ms, max(
+      iif(holder = '', 0, max(ends_us + lock_delay_us, granted_us + min_hold_us)),
+      coalesce((SELECT max(max(ends_us + lock_delay_us, granted_us + min_hold_us)) FROM holder
+      WHERE holder.lock = lock.id), 0),
+      coalesce((SELECT max(ends_us) FROM waiter WHERE waiter.lock = lock.id), 0),
+      coalesce((SELECT max(ends_us) FROM rest WHERE rest.lock = lock.id), 0)) AS used_until_us
       FROM lock WHERE id > ? ORDER BY id LIMIT 2`,
   dropLock: 'DELETE FROM lock WHERE id = ?',
-  dropPlaces: 'DELETE FROM place WHERE lock = ?',
+  dropHolders: 'DELETE FROM holder WHERE lock = ?',
+  dropWaiters: 'DELETE FROM waiter WHERE lock = ?',
   dropRests: 'DELETE FROM rest WHERE lock = ?',
 
-  dropPlace: 'DELETE FROM place WHERE lock = ? AND identity = ?',
-  prolong: 'UPDATE place SET ends_us = ?, process = ? WHERE lock = ? AND identity = ?',
-  raise: 'UPDATE place SET fence = ? WHERE lock = ? AND identity = ?',
-  line: `SELECT identity, permits, about FROM place WHERE lock = ? AND held = 0
+  holder: 'SELECT * FROM holder WHERE lock = ? AND identity = ?',
+  holders: 'SELECT * FROM holder WHERE lock = ? ORDER BY fence',
+  firstHolder: 'SELECT * FROM holder WHERE lock = ? ORDER BY fence LIMIT 1',
+  addHolder: `INSERT INTO holder (lock, identity, process, permits, ends_us, fence, granted_us,
+      min_hold_us, lock_delay_us, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  takeHolder: 'DELETE FROM holder WHERE lock = ? AND identity = ? RETURNING *',
+  takeHoldersOver: 'DELETE FROM holder WHERE lock = ? AND ends_us <= ? RETURNING *',
+  prolongHolder: `UPDATE holder SET ends_us = ?, process = ?, fence = ?
+      WHERE lock = ? AND identity = ?`,
+  bury: 'UPDATE holder SET ends_us = ?3 WHERE lock = ?1 AND process = ?2 AND ends_us > ?3',
+
+  prolongWaiter: 'UPDATE waiter SET ends_us = ?, process = ? WHERE lock = ? AND identity = ?',
+  waitersOver: 'SELECT identity FROM waiter WHERE lock = ? AND ends_us <= ?',
+  line: `SELECT identity, permits, about FROM waiter WHERE lock = ?
       ORDER BY ticket, joined LIMIT 100`,
-  ahead: `SELECT count(*) AS n FROM place WHERE lock = ?1 AND held = 0 AND ticket <= ?2
+  ahead: `SELECT count(*) AS n FROM waiter WHERE lock = ?1 AND ticket <= ?2
       AND (ticket < ?2 OR joined < ?3)`,
-  holders: 'SELECT * FROM place WHERE lock = ? AND held = 1 ORDER BY fence',
-  holdersOver: 'SELECT * FROM place WHERE lock = ? AND held = 1 AND ends_us <= ?',
-  waitersOver: 'SELECT identity FROM place WHERE lock = ? AND held = 0 AND ends_us <= ?',
-  holderProcesses: 'SELECT DISTINCT process FROM place WHERE lock = ? AND held = 1',
-  bury: `UPDATE place SET ends_us = ?3
-      WHERE lock = ?1 AND process = ?2 AND held = 1 AND ends_us > ?3`,
-  granted: `SELECT identity, fence, ends_us, (SELECT suspended_us FROM meta) AS suspended_us
-      FROM place WHERE lock = ? AND held = 1 AND process = ?`,
 
   rests: 'SELECT permits, ends_us, fence, granted_us, about FROM rest WHERE lock = ? ORDER BY id',
   restsOver: 'DELETE FROM rest WHERE lock = ? AND ends_us <= ? RETURNING permits',
   addRest: `INSERT INTO rest (lock, permits, ends_us, fence, granted_us, about, identity)
       VALUES (?, ?, ?, ?, ?, ?, ?)`,
   dropRestsOf: `DELETE FROM rest WHERE lock = ?1 AND (?2 = '' OR identity = ?2) RETURNING permits`,
-  quiet: `SELECT min(ends_us) AS us FROM (SELECT ends_us FROM place WHERE lock = ?1
+  quiet: `SELECT min(ends_us) AS us FROM (SELECT ends_us FROM holder WHERE lock = ?1
+      UNION ALL SELECT ends_us FROM waiter WHERE lock = ?1
       UNION ALL SELECT ends_us FROM rest WHERE lock = ?1)`,
 } as const
 

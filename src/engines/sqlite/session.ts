@@ -14,6 +14,7 @@ import {
 import { fileError } from './failure.ts'
 import { fileMark, prepareFile } from './files.ts'
 import type { MachineClock } from './machine-clock.ts'
+import { otherMachineError } from './meta.ts'
 import { hasEnded, ownMark, type ProcessMark } from './peers.ts'
 import { APPLICATION_ID, HOT, MIGRATIONS, NEVER_US, STATEMENTS } from './schema.ts'
 import type { Statements } from './transaction.ts'
@@ -133,23 +134,17 @@ export function upgrade(
   }
   if (version === known) return false
   for (const migration of migrations.slice(version)) connection.exec(migration)
-  connection.exec(`UPDATE meta SET version = ${known}; PRAGMA user_version = ${known}`)
-  return true
-}
-
-/** Two machines, or two kernels, on one file would end each other's leases. */
-export function otherMachineError(path: string): Error {
-  return fileError(
-    'connect',
-    `${JSON.stringify(path)} is in use on another machine too, which has a clock of its own; ` +
-      'use Redis for more than one machine',
+  connection.exec(
+    `UPDATE meta SET version = ${known}, era = era + 1; ${STATEMENTS.newEra}; ` +
+      `PRAGMA user_version = ${known}`,
   )
+  return true
 }
 
 /** Whether this machine was started since the file was used last. */
 function startsBoot(connection: Connection, machine: MachineClock, fresh: boolean): boolean {
   const { boot } = machine.sources
-  const meta = connection.prepare(HOT.meta).get() as Row
+  const meta = connection.prepare(STATEMENTS.meta).get() as Row
   if (meta['boot'] !== boot) return true
   return boot === '' && (fresh || machine.monotonicUs() < (meta['seen_us'] as number))
 }
@@ -160,15 +155,16 @@ function startBoot(connection: Connection, machine: MachineClock, micros: number
   const suspendedUs = machine.firstSuspendedUs()
   const rests = connection
     .prepare(
-      'SELECT lock, permits, fence, about, ends_us - granted_us AS length FROM rest UNION ALL ' +
-        'SELECT lock, permits, fence, about, min_hold_us FROM place WHERE held = 1',
+      'SELECT lock, permits, fence, about, identity, ends_us - granted_us AS length FROM rest ' +
+        'UNION ALL SELECT lock, permits, fence, about, identity, min_hold_us FROM holder ' +
+        "UNION ALL SELECT id, 1, fence, about, holder, min_hold_us FROM lock WHERE holder <> ''",
     )
     .all()
   connection.exec(
-    'DELETE FROM place; DELETE FROM rest; DELETE FROM process; ' +
-      `UPDATE lock SET taken = 0, waiting = 0, quiet_us = ${NEVER_US}`,
+    'DELETE FROM holder; DELETE FROM waiter; DELETE FROM rest; DELETE FROM process; ' +
+      `UPDATE lock SET taken = 0, waiting = 0, quiet_us = ${NEVER_US}, holder = ''`,
   )
-  for (const { lock, permits, fence, about, length } of rests) {
+  for (const { lock, permits, fence, about, identity, length } of rests) {
     // A minimum hold outlives the machine: the fence says when it began by the calendar.
     const sinceUs = Math.max(0, micros - (fence as number))
     const leftUs = (length as number) - sinceUs
@@ -176,12 +172,21 @@ function startBoot(connection: Connection, machine: MachineClock, micros: number
     const endsUs = nowUs + suspendedUs + leftUs
     connection
       .prepare(STATEMENTS.addRest)
-      .run(lock ?? 0, permits ?? 0, endsUs, fence ?? 0, endsUs - (length as number), about ?? '')
+      .run(
+        lock ?? 0,
+        permits ?? 0,
+        endsUs,
+        fence ?? 0,
+        endsUs - (length as number),
+        about ?? '',
+        identity ?? '',
+      )
     connection
       .prepare('UPDATE lock SET taken = taken + ?, quiet_us = min(quiet_us, ?) WHERE id = ?')
       .run(permits ?? 0, endsUs, lock ?? 0)
   }
   connection.prepare(STATEMENTS.reboot).run(machine.sources.boot, suspendedUs, nowUs)
+  connection.exec(STATEMENTS.newEra)
 }
 
 /** Adds this engine and removes those whose process has ended. */

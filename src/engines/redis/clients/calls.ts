@@ -1,11 +1,17 @@
 import type { Clock, Timer } from '../../../core/clock.ts'
 import type { RedisFailure, Reply } from '../port.ts'
 
+export interface CallOptions {
+  readonly timeoutMs: number
+  readonly asking?: boolean
+}
+
 /** A command somebody waits for. */
 export class Call {
   readonly name: string
   readonly args: readonly (string | number)[]
-  readonly key: string | undefined
+  /** The server said that another one is about to serve the key: that one must be told so. */
+  readonly asking: boolean
   readonly timeoutMs: number
   readonly resolve: (reply: Reply) => void
   readonly reject: (failure: RedisFailure) => void
@@ -20,13 +26,13 @@ export class Call {
   constructor(
     name: string,
     args: readonly (string | number)[],
-    options: { timeoutMs: number; key?: string },
+    options: CallOptions,
     resolve: (reply: Reply) => void,
     reject: (failure: RedisFailure) => void,
   ) {
     this.name = name
     this.args = args
-    this.key = options.key
+    this.asking = options.asking ?? false
     this.timeoutMs = options.timeoutMs
     this.resolve = resolve
     this.reject = reject

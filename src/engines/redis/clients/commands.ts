@@ -1,5 +1,5 @@
 import { type PortOptions, RedisFailure, type Reply } from '../port.ts'
-import { Call, Calls } from './calls.ts'
+import { Call, type CallOptions, Calls } from './calls.ts'
 import type { Connection, Dial } from './connection.ts'
 import { failureOf, notSent, timeoutFailure, underWay } from './failure.ts'
 import { Reconnector } from './reconnector.ts'
@@ -35,11 +35,7 @@ export class Commands {
     })
   }
 
-  run(
-    name: string,
-    args: readonly (string | number)[],
-    options: { timeoutMs: number; key?: string },
-  ): Promise<Reply> {
+  run(name: string, args: readonly (string | number)[], options: CallOptions): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const { live, failure } = this.#connector
       if (!live && (this.#closed || failure)) {
@@ -78,7 +74,7 @@ export class Commands {
     this.#unanswered += 1
     let answer: Promise<unknown>
     try {
-      answer = connection.send(call.name, call.args, call.key)
+      answer = connection.send(call.name, call.args, call.asking)
     } catch (error) {
       answer = Promise.reject(error)
     }

@@ -15,13 +15,19 @@ export interface Watcher {
 export interface Connection {
   /** Resolves when commands can be sent, rejects when there will be no connection. Called once. */
   open(): Promise<void>
-  /** Rejects with what the library said; with `NotSent` only when nothing was written. */
-  send(name: string, args: readonly (string | number)[], key?: string): Promise<unknown>
+  /**
+   * Rejects with what the library said; with `NotSent` only when nothing was written. With `asking`
+   * an ASKING goes right before it.
+   */
+  send(name: string, args: readonly (string | number)[], asking: boolean): Promise<unknown>
   /** Resolves when the server confirmed. Asking twice for one channel does no harm. */
   subscribe(channel: string): Promise<unknown>
   /** Ends it at once, whatever is under way; allowed in every state and more than once. */
   destroy(): void
 }
+
+/** What a connection is made for. `shard` is for the subscriptions of one node of a Cluster. */
+export type Purpose = 'commands' | 'subscriptions' | 'shard'
 
 /** Makes a connection, which is not yet open. */
 export type Dial = (watcher: Watcher) => Connection

@@ -1,37 +1,22 @@
 import type { PortOptions, RedisPort } from '../port.ts'
-import type { ParsedRedisUrl } from '../url.ts'
+import { type GlideLikeClient, glidePort } from './glide.ts'
 import { type IoredisClient, ioredisPort } from './ioredis.ts'
 import { type NodeRedisClient, nodeRedisPort } from './node-redis.ts'
 
 /** Every client object that Holdfast takes. */
-export type RedisClient = IoredisClient | NodeRedisClient
+export type RedisClient = IoredisClient | NodeRedisClient | GlideLikeClient
 
 const WANTED =
-  'Hand in a Redis or Cluster of ioredis 5 or 6, or what createClient or createCluster of ' +
-  'node-redis 5 or 6 or createSentinel of node-redis 6 returns'
+  'Hand in a Redis or Cluster of ioredis 5 or 6, what createClient, createCluster or ' +
+  'createSentinel of node-redis 5 or 6 returns, or a client of Valkey GLIDE'
 
 /** The port for the client a user made, told by what it can do: class names do not survive. */
 export function portFor(client: RedisClient, options: PortOptions): RedisPort {
   const given: unknown = client
   if (isIoredis(given)) return ioredisPort(given, options)
   if (isNodeRedis(given)) return nodeRedisPort(given, options)
+  if (isGlide(given)) return glidePort(given, options)
   throw new TypeError(`redis() was given ${describe(given)}. ${WANTED}.`)
-}
-
-/** A port for a URL, over the ioredis that comes with this package. */
-export async function portFromUrl(url: ParsedRedisUrl, options: PortOptions): Promise<RedisPort> {
-  const { Redis } = await import('ioredis')
-  const pattern = new Redis({
-    ...(url.path === undefined ? { host: url.host, port: url.port } : { path: url.path }),
-    ...(url.username === undefined ? {} : { username: url.username }),
-    ...(url.password === undefined ? {} : { password: url.password }),
-    // A name is checked against the certificate; an address cannot be asked for by name.
-    ...(url.tls ? { tls: { servername: url.serverName } } : {}),
-    ...(url.family === undefined ? {} : { family: url.family }),
-    db: url.db,
-    lazyConnect: true,
-  })
-  return ioredisPort(pattern, options)
 }
 
 function isIoredis(given: unknown): given is IoredisClient {
@@ -46,10 +31,14 @@ function isIoredis(given: unknown): given is IoredisClient {
 function isNodeRedis(given: unknown): given is NodeRedisClient {
   return (
     has(given, 'sendCommand', 'function') &&
-    has(given, 'duplicate', 'function') &&
+    (has(given, 'duplicate', 'function') || has(given, 'getMasterNode', 'function')) &&
     has(given, 'destroy', 'function') &&
     has(given, 'isOpen', 'boolean')
   )
+}
+
+function isGlide(given: unknown): given is GlideLikeClient {
+  return has(given, 'customCommand', 'function') && has(given, 'close', 'function')
 }
 
 function describe(given: unknown): string {
@@ -60,16 +49,12 @@ function describe(given: unknown): string {
   if (has(given, 'execute', 'function') && has(given, 'isOpen', 'boolean')) {
     return 'a pool of node-redis; Holdfast needs no pool, only the client it is made of'
   }
-  if (has(given, 'getMasterNode', 'function')) {
-    return 'a Sentinel client of node-redis 5, which cannot be duplicated'
-  }
   if (has(given, 'exec', 'function') && has(given, 'redis', 'object')) {
     return 'a pipeline or transaction of ioredis, not its client'
   }
   if (has(given, 'sendCommand', 'function') && has(given, 'quit', 'function')) {
     return 'a client of node-redis 4 or older, or one in legacy mode'
   }
-  if (has(given, 'customCommand', 'function')) return 'a client of Valkey GLIDE, not yet supported'
   return `an object of class ${given.constructor?.name ?? 'unknown'}`
 }
 

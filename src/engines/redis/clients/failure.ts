@@ -28,7 +28,11 @@ const KIND_OF_CODE: ReadonlyMap<string, FailureKind> = new Map([
 /** Said with the general code `ERR`, which says nothing. */
 const KIND_OF_TEXT: readonly (readonly [RegExp, FailureKind])[] = [
   [/^ERR (invalid password|operation not permitted)/i, 'permission'],
-  [/^ERR The user executing the script can't run this command/i, 'permission'],
+  [
+    /The user executing the script can't (run this command|access at least one|publish)/i,
+    'permission',
+  ],
+  [/^ERR (user_script:\d+: ERR )?ACL failure in script/i, 'permission'],
   [/^ERR max number of clients reached/i, 'unavailable'],
 ]
 

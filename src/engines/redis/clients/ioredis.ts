@@ -1,6 +1,9 @@
 import type { PortOptions, RedisPort } from '../port.ts'
 import { ClientPort } from './client-port.ts'
-import type { Connection, Dial, Watcher } from './connection.ts'
+import type { Address } from './cluster-map.ts'
+import { addressOf, nameOf } from './cluster-map.ts'
+import { ClusterPort } from './cluster-port.ts'
+import type { Connection, Dial, Purpose, Watcher } from './connection.ts'
 import { failureOf, NotSent } from './failure.ts'
 
 /** What is needed of a `Redis` or `Cluster` of ioredis 5 or 6. */
@@ -37,8 +40,19 @@ interface Redis {
   on(event: string, listener: (...args: string[]) => void): unknown
 }
 
-interface Cluster extends Omit<Redis, 'duplicate'> {
-  duplicate(startupNodes: readonly never[], overrides: object): Redis
+type StartupNode = string | number | (Partial<Address> & Options)
+
+interface Cluster extends Omit<Redis, 'duplicate' | 'options'> {
+  readonly options: Options & {
+    readonly redisOptions?: Options
+    readonly natMap?:
+      | Readonly<Record<string, Address>>
+      | ((key: string) => Address | null | undefined)
+      | null
+  }
+  readonly startupNodes?: readonly StartupNode[]
+  readonly connectionPool?: { findOrCreate(node: object): Redis }
+  duplicate(startupNodes: readonly never[], overrides: object): Cluster
   nodes(role?: string): Redis[]
 }
 
@@ -53,19 +67,21 @@ export function ioredisPort(client: IoredisClient, options: PortOptions): RedisP
 function singlePort(client: IoredisClient, options: PortOptions): RedisPort {
   const pattern = client as unknown as Redis
   const isSentinel = (pattern.options.sentinels ?? []).length > 0
-  const dial: Dial = (watcher) => {
-    // What the user selected last is seen on the connection, not in the options.
-    const db = pattern.condition?.select ?? pattern.options.db ?? 0
-    const overrides = { ...safeOptions(options), enableReadyCheck: isSentinel }
-    return new IoredisConnection(pattern.duplicate(overrides), watcher, db)
-  }
+  const dial =
+    (purpose: Purpose): Dial =>
+    (watcher) => {
+      // What the user selected last is seen on the connection, not in the options.
+      const db = pattern.condition?.select ?? pattern.options.db ?? 0
+      const overrides = { ...safeOptions(options), enableReadyCheck: isSentinel }
+      return new IoredisConnection(pattern.duplicate(overrides), watcher, db, purpose)
+    }
   return new ClientPort(
     {
       client: 'ioredis',
       topology: isSentinel ? 'sentinel' : 'single',
       keyPrefix: prefixOf(pattern.options),
-      dialCommands: dial,
-      dialSubscriptions: dial,
+      dialCommands: dial('commands'),
+      dialSubscriptions: dial('subscriptions'),
     },
     options,
   )
@@ -73,44 +89,62 @@ function singlePort(client: IoredisClient, options: PortOptions): RedisPort {
 
 function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
   const pattern = client as unknown as Cluster
-  let inUse: Cluster | undefined
-  let turn = 0
-  const dialCommands: Dial = (watcher) => {
-    const cluster = pattern.duplicate([], {
-      lazyConnect: true,
-      keyPrefix: '',
-      scaleReads: 'master',
-      // Without it, a command to a node that is just being connected to is refused.
-      enableOfflineQueue: true,
-      enableReadyCheck: false,
-      enableAutoPipelining: false,
-      clusterRetryStrategy: null,
-      // A command whose answer was lost would be sent again.
-      retryDelayOnFailover: 0,
-      redisOptions: { ...safeOptions(options), lazyConnect: false },
-    })
-    inUse = cluster as unknown as Cluster
-    return new IoredisConnection(cluster, watcher, 0)
+  const { natMap } = pattern.options
+  let like: Redis | undefined
+  const dial = ({ host, port }: Address, purpose: Purpose): Dial => {
+    return (watcher) => {
+      like ??= nodeLike(pattern)
+      const overrides = { ...safeOptions(options), host, port, path: undefined }
+      return new IoredisConnection(
+        like.duplicate({ ...overrides, enableReadyCheck: false }),
+        watcher,
+        0,
+        purpose,
+      )
+    }
   }
-  // Every node passes on what is published at any of them, so one plain connection hears it all.
-  const dialSubscriptions: Dial = (watcher) => {
-    const nodes = [...(inUse?.nodes() ?? []), ...pattern.nodes()]
-    const node = nodes[turn % Math.max(1, nodes.length)]
-    turn += 1
-    if (!node) throw new NotSent('no node of the Cluster is known yet')
-    const overrides = { ...safeOptions(options), enableReadyCheck: false }
-    return new IoredisConnection(node.duplicate(overrides), watcher, 0)
-  }
-  return new ClientPort(
+  return new ClusterPort(
     {
       client: 'ioredis',
-      topology: 'cluster',
-      keyPrefix: prefixOf(pattern.options),
-      dialCommands,
-      dialSubscriptions,
+      keyPrefix: prefixOf({ ...pattern.options.redisOptions, ...pattern.options }),
+      seeds: () => seedsOf(pattern),
+      translate(address) {
+        const name = nameOf(address)
+        const mapped = typeof natMap === 'function' ? natMap(name) : natMap?.[name]
+        return mapped ? { host: mapped.host, port: Number(mapped.port) } : address
+      },
+      dial,
     },
     options,
   )
+}
+
+/** A connection, never opened, with the options that the Cluster client gives to its own. */
+function nodeLike(pattern: Cluster): Redis {
+  const [known] = pattern.nodes()
+  if (known) return known
+  // A client that was never connected has made none; a second one like it makes one.
+  const made = pattern.duplicate([], { lazyConnect: true }).connectionPool
+  if (made) return made.findOrCreate({ host: '127.0.0.1', port: 6379 })
+  throw new NotSent('no node of the Cluster is known yet: connect the client first')
+}
+
+function seedsOf(pattern: Cluster): Address[] {
+  const started = pattern.startupNodes ?? []
+  const known = pattern.nodes().map(({ options }) => options as Partial<Address>)
+  return [...started.map(startupAddress), ...known].map(({ host, port }) => ({
+    host: host ?? '127.0.0.1',
+    port: Number(port ?? 6379),
+  }))
+}
+
+/** `{ host, port }`, a port, or text: a URL, `host:port`, a port, a host. */
+function startupAddress(node: StartupNode): Partial<Address> {
+  if (typeof node === 'object') return node
+  if (typeof node === 'number' || /^\d+$/.test(node)) return { port: Number(node) }
+  if (!node.includes('://')) return node.includes(':') ? addressOf(node) : { host: node }
+  const { hostname, port } = new URL(node)
+  return { host: hostname.replace(/^\[|\]$/g, ''), ...(port === '' ? {} : { port: Number(port) }) }
 }
 
 function prefixOf({ keyPrefix = '' }: Options): string {
@@ -158,30 +192,29 @@ class IoredisConnection implements Connection {
   readonly #redis: Redis
   readonly #watcher: Watcher
   readonly #db: number
+  readonly #purpose: Purpose
   #problem: unknown
   #isOpen = false
   #ended = false
   #isCorked = false
 
-  constructor(redis: Redis, watcher: Watcher, db: number) {
+  constructor(redis: Redis, watcher: Watcher, db: number, purpose: Purpose) {
     this.#redis = redis
     this.#watcher = watcher
     this.#db = db
+    this.#purpose = purpose
     redis.on('error', (error: unknown) => {
       this.#problem = error
       // After a broken answer the library no longer knows which command the next one belongs to.
-      if (this.#isOpen && !this.isCluster) watcher.lost(error)
+      if (this.#isOpen) watcher.lost(error)
     })
     redis.on('close', () => this.#lost())
     redis.on('end', () => {
       this.#ended = true
       this.#lost()
     })
-    redis.on('message', (channel, text) => watcher.message(channel, text))
-  }
-
-  get isCluster(): boolean {
-    return 'isCluster' in this.#redis && this.#redis.isCluster === true
+    const message = (channel: string, text: string): void => watcher.message(channel, text)
+    redis.on(purpose === 'shard' ? 'smessage' : 'message', message)
   }
 
   async open(): Promise<void> {
@@ -195,17 +228,17 @@ class IoredisConnection implements Connection {
     // Without its usual greeting, version 5 is ready before the server has answered AUTH.
     else if (this.#redis.options.disableClientInfo) await this.#redis.call('ping', [])
     // Version 5 also says that it is ready after AUTH was refused.
-    if (this.#problem !== undefined && !this.isCluster) {
-      throw failureOf(this.#problem, false)
-    }
+    if (this.#problem !== undefined) throw failureOf(this.#problem, false)
     this.#isOpen = true
   }
 
-  send(name: string, args: readonly (string | number)[]): Promise<unknown> {
+  send(name: string, args: readonly (string | number)[], asking: boolean): Promise<unknown> {
     const { status } = this.#redis
     if (status !== 'ready') return Promise.reject(new NotSent(`the connection is ${status}`))
     const { stream } = this.#redis
     if (!this.#isCorked && stream) this.#cork(stream)
+    // What is wrong with it, the command behind it is told as well.
+    if (asking) this.#redis.call('asking', []).catch(() => {})
     return this.#redis.call(name, args)
   }
 
@@ -220,7 +253,8 @@ class IoredisConnection implements Connection {
   }
 
   subscribe(channel: string): Promise<unknown> {
-    return this.send('subscribe', [channel])
+    const name = this.#purpose === 'shard' ? 'ssubscribe' : 'subscribe'
+    return this.send(name, [channel], false)
   }
 
   destroy(): void {

@@ -1,12 +1,15 @@
 import type { PortOptions, RedisPort } from '../port.ts'
 import { ClientPort } from './client-port.ts'
-import type { Connection, Dial, Watcher } from './connection.ts'
+import { type Address, nameOf } from './cluster-map.ts'
+import { ClusterPort } from './cluster-port.ts'
+import type { Connection, Dial, Purpose, Watcher } from './connection.ts'
+import { NotSent } from './failure.ts'
 
 /** What is needed of a client of node-redis 5 or 6: one server, Cluster or Sentinel. */
 export interface NodeRedisClient {
   readonly isOpen: boolean
   sendCommand(...args: never[]): unknown
-  duplicate(...args: never[]): unknown
+  duplicate?(...args: never[]): unknown
   destroy(): unknown
 }
 
@@ -19,30 +22,43 @@ interface Options {
 interface Client extends Duplicable<Client> {
   readonly options?: Options
   sendCommand(args: readonly string[]): Promise<unknown>
+  subscribe(channel: string, listener: MessageListener): Promise<unknown>
+  sSubscribe(channel: string, listener: MessageListener): Promise<unknown>
 }
+
+type MessageListener = (text: string, channel: string) => void
 
 interface Duplicable<Self> {
   connect(): Promise<unknown>
   destroy(): unknown
   duplicate(overrides: object): Self
   on(event: string, listener: (error: unknown) => void): unknown
-  subscribe(channel: string, listener: (text: string, channel: string) => void): Promise<unknown>
+}
+
+/** Both versions keep the options of a Cluster client here, as given. */
+interface ClusterOptions {
+  readonly rootNodes?: readonly { readonly url?: string; readonly socket?: Partial<Address> }[]
+  readonly defaults?: Options
+  readonly keyPrefix?: string
+  readonly nodeAddressMap?:
+    | Readonly<Record<string, Address>>
+    | ((address: string) => Address | undefined)
 }
 
 interface ClusterClient extends Duplicable<ClusterClient> {
-  readonly _options?: Options & { readonly defaults?: Options }
-  sendCommand(
-    key: string | undefined,
-    isReadonly: boolean,
-    args: readonly string[],
-  ): Promise<unknown>
-  getRandomNode(): unknown
+  readonly _options?: ClusterOptions
+  readonly masters: readonly (Address & { readonly client?: Client })[]
   nodeClient(node: unknown): Promise<Client> | Client
 }
 
-interface SentinelClient extends Duplicable<SentinelClient> {
+interface SentinelClient extends Omit<Duplicable<SentinelClient>, 'duplicate'> {
+  readonly isOpen: boolean
   readonly _keyPrefix?: string
-  sendCommand(isReadonly: boolean, args: readonly string[]): Promise<unknown>
+  /** Since version 6. */
+  duplicate?(overrides: object): SentinelClient
+  getMasterNode(): Address | undefined
+  /** Runs a function with the connection to the primary that the client has itself. */
+  _execute<T>(isReadonly: boolean, use: (client: Client) => Promise<T>): Promise<T>
 }
 
 /** Type bytes of RESP3, mapped to what RESP2 would have sent; strings and numbers as they are. */
@@ -50,7 +66,7 @@ const TYPE_MAPPING = { 37: Array, 126: Array, 44: String, 40: String }
 
 /**
  * A port on connections of its own, made after the pattern of the user's client, which is neither
- * used nor changed.
+ * changed nor used, but that a Sentinel client in use is asked who is the primary.
  */
 export function nodeRedisPort(client: NodeRedisClient, options: PortOptions): RedisPort {
   if ('nodeClient' in client) return clusterPort(client, options)
@@ -71,53 +87,77 @@ export function nodeRedisPort(client: NodeRedisClient, options: PortOptions): Re
 
 function clusterPort(client: NodeRedisClient, options: PortOptions): RedisPort {
   const pattern = client as unknown as ClusterClient
-  const { defaults, keyPrefix } = pattern._options ?? {}
-  let inUse: ClusterClient | undefined
-  const dialCommands: Dial = (watcher) => {
-    const abort = new AbortController()
-    const socket = { ...socketOptions(defaults, options, abort.signal), reconnectStrategy: 500 }
-    const cluster = pattern.duplicate({
-      defaults: { ...defaults, ...safeOptions(), socket },
-      commandOptions: { typeMapping: TYPE_MAPPING, timeout: undefined },
-      keyPrefix: undefined,
-      useReplicas: false,
-    })
-    inUse = cluster
-    const send = (args: readonly string[], key?: string) => cluster.sendCommand(key, false, args)
-    return new NodeRedisConnection(cluster, watcher, abort, send)
+  const { defaults, keyPrefix, rootNodes = [], nodeAddressMap } = pattern._options ?? {}
+  const like = once(() => nodeLike(pattern, options))
+  const dial = ({ host, port }: Address, purpose: Purpose): Dial => {
+    return (watcher) =>
+      new LateConnection(async () =>
+        singleConnection(await like(), watcher, options, { host, port, purpose }),
+      )
   }
-  // Every node passes on what is published at any of them, so one plain connection hears it all.
-  const dialSubscriptions: Dial = (watcher) => {
-    const cluster = inUse ?? pattern
-    return new LateConnection(async () => {
-      const node = await cluster.nodeClient(cluster.getRandomNode())
-      return singleConnection(node, watcher, options)
-    })
-  }
-  return new ClientPort(
+  return new ClusterPort(
     {
       client: 'node-redis',
-      topology: 'cluster',
       keyPrefix: keyPrefix ?? defaults?.keyPrefix ?? '',
-      dialCommands,
-      dialSubscriptions,
+      seeds: () => [...rootNodes.map(rootAddress), ...pattern.masters],
+      translate(address) {
+        const name = nameOf(address)
+        const map = nodeAddressMap
+        return (typeof map === 'function' ? map(name) : map?.[name]) ?? address
+      },
+      dial,
     },
     options,
   )
 }
 
+/** A connection with the options that the Cluster client gives to each of its own. */
+async function nodeLike(pattern: ClusterClient, options: PortOptions): Promise<Client> {
+  const known = pattern.masters.find(({ client }) => client)?.client
+  if (known) return known
+  // A client that was never connected has made none; a second one like it makes one.
+  const { defaults } = pattern._options ?? {}
+  const abort = new AbortController()
+  const socket = { ...socketOptions(defaults, options, abort.signal) }
+  const cluster = pattern.duplicate({
+    defaults: { ...defaults, ...safeOptions(), socket },
+    minimizeConnections: true,
+    useReplicas: false,
+  })
+  cluster.on('error', () => {})
+  try {
+    await cluster.connect()
+    return (await cluster.nodeClient(cluster.masters[0])).duplicate({})
+  } finally {
+    settle(() => cluster.destroy())
+    abort.abort()
+  }
+}
+
+function rootAddress({ url, socket = {} }: { url?: string; socket?: Partial<Address> }): Address {
+  const { hostname, port } = url === undefined ? { hostname: '', port: '' } : new URL(url)
+  return {
+    host: socket.host ?? (hostname.replace(/^\[|\]$/g, '') || '127.0.0.1'),
+    port: Number(socket.port ?? (port || 6379)),
+  }
+}
+
 function sentinelPort(client: NodeRedisClient, options: PortOptions): RedisPort {
   const pattern = client as unknown as SentinelClient
-  const dial: Dial = (watcher) => {
-    const abort = new AbortController()
-    const sentinel = pattern.duplicate({
-      commandOptions: { typeMapping: TYPE_MAPPING, timeout: undefined },
-      keyPrefix: undefined,
-      clientSideCache: undefined,
+  const guide = new Guide(pattern)
+  const like = once(async () => {
+    const found = await guide.open()
+    // Nothing is sent: the function only gets hold of a connection to make others like it.
+    return await found._execute(false, async (connection) => connection.duplicate({}))
+  })
+  const dial: Dial = (watcher) =>
+    new LateConnection(async () => {
+      const found = await guide.open()
+      const primary = found.getMasterNode()
+      if (!primary) throw new NotSent('the Sentinels know no primary')
+      const { host, port } = primary
+      return singleConnection(await like(), watcher, options, { host, port, role: 'master' })
     })
-    const send = (args: readonly string[]) => sentinel.sendCommand(false, args)
-    return new NodeRedisConnection(sentinel, watcher, abort, send)
-  }
   return new ClientPort(
     {
       client: 'node-redis',
@@ -125,20 +165,101 @@ function sentinelPort(client: NodeRedisClient, options: PortOptions): RedisPort 
       keyPrefix: pattern._keyPrefix ?? '',
       dialCommands: dial,
       dialSubscriptions: dial,
+      close: () => guide.close(),
     },
     options,
   )
 }
 
-function singleConnection(pattern: Client, watcher: Watcher, options: PortOptions): Connection {
+/** Knows who is the primary: the user's Sentinel client while it is open, else one like it. */
+class Guide {
+  readonly #pattern: SentinelClient
+  #own: { client: SentinelClient; connected: Promise<unknown> } | undefined
+  #closed = false
+
+  constructor(pattern: SentinelClient) {
+    this.#pattern = pattern
+  }
+
+  async open(): Promise<SentinelClient> {
+    if (this.#pattern.isOpen || this.#closed) return this.#pattern
+    if (!this.#own) {
+      if (!this.#pattern.duplicate) {
+        throw new NotSent(
+          'a Sentinel client of node-redis 5 cannot be duplicated: connect it before its first ' +
+            'use by Holdfast, and keep it open',
+        )
+      }
+      const client = this.#pattern.duplicate({ commandOptions: undefined })
+      client.on('error', () => {})
+      this.#own = { client, connected: client.connect() }
+    }
+    const { client, connected } = this.#own
+    try {
+      await connected
+    } catch (error) {
+      this.#forget()
+      throw error
+    }
+    return client
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#forget()
+  }
+
+  #forget(): void {
+    const own = this.#own
+    this.#own = undefined
+    if (own) settle(() => own.client.destroy())
+  }
+}
+
+/** Remembers what was made, but no failure. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined
+      throw error
+    })
+    return made
+  }
+}
+
+/** Ends something whatever state it is in. */
+function settle(end: () => unknown): void {
+  try {
+    const ending = end()
+    if (ending instanceof Promise) ending.catch(() => {})
+  } catch {
+    // Version 5 throws when the connection has ended already.
+  }
+}
+
+interface Place extends Partial<Address> {
+  readonly purpose?: Purpose
+  /** Who else the server must be. */
+  readonly role?: 'master'
+}
+
+function singleConnection(
+  pattern: Client,
+  watcher: Watcher,
+  options: PortOptions,
+  { host, port, purpose, role }: Place = {},
+): Connection {
   const abort = new AbortController()
+  const there = host === undefined ? {} : { host, port, path: undefined }
   const client = pattern.duplicate({
     ...safeOptions(),
-    socket: socketOptions(pattern.options, options, abort.signal),
+    ...(host === undefined ? {} : { url: undefined }),
+    socket: { ...socketOptions(pattern.options, options, abort.signal), ...there },
     commandOptions: { typeMapping: TYPE_MAPPING, timeout: undefined },
     keyPrefix: undefined,
   })
-  return new NodeRedisConnection(client, watcher, abort, (args) => client.sendCommand(args))
+  return new NodeRedisConnection(client, watcher, abort, { isShard: purpose === 'shard', role })
 }
 
 /** Nothing waits for a connection, and nothing of the user's own is shared or set off. */
@@ -175,47 +296,50 @@ function socketOptions(
   }
 }
 
+interface ConnectionKind {
+  readonly isShard: boolean
+  readonly role: 'master' | undefined
+}
+
 class NodeRedisConnection implements Connection {
-  readonly #client: Duplicable<unknown>
+  readonly #client: Client
   readonly #watcher: Watcher
   readonly #abort: AbortController
-  readonly #send: (args: readonly string[], key?: string) => Promise<unknown>
+  readonly #kind: ConnectionKind
 
-  constructor(
-    client: Duplicable<unknown>,
-    watcher: Watcher,
-    abort: AbortController,
-    send: (args: readonly string[], key?: string) => Promise<unknown>,
-  ) {
+  constructor(client: Client, watcher: Watcher, abort: AbortController, kind: ConnectionKind) {
     this.#client = client
     this.#watcher = watcher
     this.#abort = abort
-    this.#send = send
+    this.#kind = kind
     client.on('error', (error) => watcher.lost(error))
     client.on('end', () => watcher.lost(new Error('the connection was closed')))
+    // The library would listen on at another node, which is not asked to by anybody.
+    client.on('sharded-channel-moved', () => watcher.lost(new Error('the channel has moved')))
   }
 
   async open(): Promise<void> {
     await this.#client.connect()
+    if (this.#kind.role === undefined) return
+    const [role] = (await this.#client.sendCommand(['role'])) as [string]
+    if (role !== this.#kind.role) throw new NotSent(`the server is a ${role} now`)
   }
 
-  send(name: string, args: readonly (string | number)[], key?: string): Promise<unknown> {
+  send(name: string, args: readonly (string | number)[], asking: boolean): Promise<unknown> {
     const words = [name]
     for (const arg of args) words.push(typeof arg === 'string' ? arg : String(arg))
-    return this.#send(words, key)
+    // What is wrong with it, the command behind it is told as well.
+    if (asking) this.#client.sendCommand(['asking']).catch(() => {})
+    return this.#client.sendCommand(words)
   }
 
   subscribe(channel: string): Promise<unknown> {
+    if (this.#kind.isShard) return this.#client.sSubscribe(channel, this.#onMessage)
     return this.#client.subscribe(channel, this.#onMessage)
   }
 
   destroy(): void {
-    try {
-      const ending = this.#client.destroy()
-      if (ending instanceof Promise) ending.catch(() => {})
-    } catch {
-      // Version 5 throws when the connection has ended already.
-    }
+    settle(() => this.#client.destroy())
     this.#abort.abort()
   }
 
@@ -236,17 +360,20 @@ class LateConnection implements Connection {
 
   async open(): Promise<void> {
     const found = await this.#find()
+    if (this.#destroyed) {
+      found.destroy()
+      throw new NotSent('the connection was given up')
+    }
     this.#found = found
-    if (this.#destroyed) found.destroy()
     await found.open()
   }
 
-  async send(name: string, args: readonly (string | number)[], key?: string): Promise<unknown> {
-    return await this.#found?.send(name, args, key)
+  send(name: string, args: readonly (string | number)[], asking: boolean): Promise<unknown> {
+    return this.#found?.send(name, args, asking) ?? Promise.reject(new NotSent('not connected'))
   }
 
-  async subscribe(channel: string): Promise<unknown> {
-    return await this.#found?.subscribe(channel)
+  subscribe(channel: string): Promise<unknown> {
+    return this.#found?.subscribe(channel) ?? Promise.reject(new NotSent('not connected'))
   }
 
   destroy(): void {

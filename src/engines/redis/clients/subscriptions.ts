@@ -18,6 +18,8 @@ interface Channel {
 export class Subscriptions {
   readonly #options: PortOptions
   readonly #connector: Reconnector
+  readonly #server: string | undefined
+  readonly #onRefusal: (failure: RedisFailure) => void
   readonly #channels = new Map<string, Channel>()
   /** Confirmations and the heartbeat that are under way on the connection in use. */
   readonly #limits = new Set<Timer>()
@@ -25,8 +27,19 @@ export class Subscriptions {
   #heard = false
   #closed = false
 
-  constructor(options: PortOptions, dial: Dial) {
+  /**
+   * `server` is what the listeners are told of who sent a message; `onRefusal` hears that the server
+   * refused to serve a channel.
+   */
+  constructor(
+    options: PortOptions,
+    dial: Dial,
+    server?: string,
+    onRefusal: (failure: RedisFailure) => void = () => {},
+  ) {
     this.#options = options
+    this.#server = server
+    this.#onRefusal = onRefusal
     this.#connector = new Reconnector(options, dial, {
       up: (connection) => this.#up(connection),
       lost: () => this.#lost(),
@@ -98,7 +111,7 @@ export class Subscriptions {
   }
 
   #heartbeat(connection: Connection): void {
-    if (!this.#heard) this.#expect(connection, connection.send('ping', []), () => {})
+    if (!this.#heard) this.#expect(connection, connection.send('ping', [], false), () => {})
     this.#heard = false
     this.#beat = this.#options.clock.setTimer(() => this.#heartbeat(connection), BEAT_MS)
   }
@@ -125,14 +138,18 @@ export class Subscriptions {
         this.#heard = true
         then()
       },
-      (error: unknown) => this.#connector.drop(connection, failureOf(error, true)),
+      (error: unknown) => {
+        const failure = failureOf(error, true)
+        if (connection === this.#connector.live) this.#onRefusal(failure)
+        this.#connector.drop(connection, failure)
+      },
     )
   }
 
   #message(name: string, text: string): void {
     this.#heard = true
     const channel = this.#channels.get(name)
-    if (channel) for (const listener of channel.listeners) listener.message(text)
+    if (channel) for (const listener of channel.listeners) listener.message(text, this.#server)
   }
 
   #lost(): void {

@@ -48,15 +48,16 @@ local function enter()
     return lease.fence, left
   end
   if lease then set_aside() end
-  local here = redis.call('ZSCORE', keys.line, identity)
-  if not here then
+  -- Whoever has a ticket, or stands in the line, may be in front of others.
+  local known = ARGV[10] ~= '' or redis.call('ZSCORE', keys.line, identity)
+  if not known then
     admit(lock, keep)
     local fence, failure = take()
     if fence or failure then return fence, failure or ttl end
-    if wait then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   end
+  if wait or known then join(keys, identity, ARGV[10], table.concat(record, ' ')) end
   if wait then stay(keys, identity, ARGV[4]) end
-  local fence = here and admit(lock, keep, identity, ttl)
+  local fence = known and admit(lock, keep, identity, ttl)
   if not fence and not wait then
     -- Who would not wait any more leaves, and may have been in the way. It is also what a replica
     -- refuses, so that none answers from old data that a lock is taken.

@@ -47,16 +47,13 @@ end
 local other = not grant and other_shape(keys, holder)
 if other then return { 'shape', other } end
 
-if wait then
+-- Whoever has a ticket may be in front of others.
+if wait or ARGV[10] ~= '' then
   sweep(keys)
   local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
   join(keys, identity, ARGV[10], table.concat(record, ' '))
-  stay(keys, identity, ARGV[4])
-else
-  -- Who would not wait any more leaves. It is also what a replica refuses, so that none answers
-  -- from old data that a lock is taken.
-  leave(keys, identity)
 end
+if wait then stay(keys, identity, ARGV[4]) end
 
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
@@ -65,6 +62,10 @@ if not holder then
   if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
   holder, grant = read_lock(keys)
 end
+
+-- Who would not wait any more leaves. It is also what a replica refuses, so that none answers from
+-- old data that a lock is taken.
+if not wait then leave(keys, identity) end
 
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''

@@ -27,17 +27,16 @@ end
 
 local function holders_of_permits()
   local held = {}
-  local shown = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT',
-    0, most)
-  for at = 1, #shown, 2 do
-    local lease = read_lease(redis.call('HGET', keys.leases, shown[at]))
-    if lease then
-      local over = lease.ends <= now
-      held[#held + 1] = {
-        over and '' or shown[at], 1, lease.permits, (over and shown[at + 1] or lease.ends) - now,
-        lease.fence, now - lease.since, lease.about,
-      }
+  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'LIMIT', 0, most)
+  local leases = #names > 0 and redis.call('HMGET', keys.leases, unpack(names)) or {}
+  for at, identity in ipairs(names) do
+    local lease = read_lease(leases[at])
+    local left = lease and lease.ends - now
+    if lease and left <= 0 then
+      identity, left = '', redis.call('ZSCORE', keys.holders, identity) - now
     end
+    held[#held + 1] = lease and { identity, 1, lease.permits, left, lease.fence,
+      now - lease.since, lease.about }
   end
   return held
 end

@@ -39,6 +39,10 @@ try('ZRANGEBYSCORE', key, 0, 0)
 try('ZRANK', key, '')
 try('ZREM', key, '')
 try('ZSCORE', key, '')
-try('PUBLISH', ARGV[1], '')
+if string.find(ARGV[1], '{', 1, true) then
+  try('SPUBLISH', ARGV[1], '')
+else
+  try('PUBLISH', ARGV[1], '')
+end
 try('DEL', key)
 return found

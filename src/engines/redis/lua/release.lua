@@ -47,7 +47,11 @@ end
 if force then
   local value, grant = read_lock(keys)
   local kept = grant and value == '~' .. grant.identity
-  if kept and (identity == '' or identity == grant.identity) then return hand_over() end
+  if kept and (identity == '' or identity == grant.identity) then
+    -- It may have come back meanwhile, and would be granted what it gives up.
+    leave(keys, identity)
+    return hand_over()
+  end
 end
 
 sweep(keys)

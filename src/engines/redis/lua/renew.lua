@@ -38,6 +38,7 @@ local function renew(at, keys)
   if not redis.call('ZSCORE', keys.alive, identity) then
     -- A replica refuses to write, so that none says from old data that a lease is lost.
     leave(keys, identity)
+    if not holder then advance(keys, keep) end
     return { 'absent' }
   end
   stay(keys, identity, wait_ttl)

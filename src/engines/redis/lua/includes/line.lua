@@ -39,8 +39,15 @@ local function read_front(keys)
 end
 
 -- Sends a message and returns how many processes heard it: none, where the user may not publish.
+-- A channel with a hash tag is one of a Cluster: there the subscribers are at this very node, and
+-- only SPUBLISH counts them, and bothers no other shard.
 local function publish(channel, message)
-  local heard = redis.pcall('PUBLISH', channel, message)
+  local heard
+  if string.find(channel, '{', 1, true) then
+    heard = redis.pcall('SPUBLISH', channel, message)
+  else
+    heard = redis.pcall('PUBLISH', channel, message)
+  end
   return type(heard) == 'number' and heard or 0
 end
 

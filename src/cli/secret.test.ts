@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { shownUrl, withoutSecrets } from './secret.ts'
+import { hasSecret, shownUrl, withoutSecrets } from './secret.ts'
 
 describe('secrets', () => {
   it('are not in a URL that is shown', () => {
@@ -22,5 +22,20 @@ describe('secrets', () => {
     )
     expect(withoutSecrets('p%zz is wrong', 'redis://me:p%zz@host')).toBe('*** is wrong')
     expect(withoutSecrets('nothing to hide', '')).toBe('nothing to hide')
+  })
+
+  it('are found in every address of a list', () => {
+    const url = 'quorum:redis://me:one@a:1,redis://me:t%2Co@b:2,redis://c:3'
+    expect(hasSecret(url)).toBe(true)
+    expect(shownUrl(url)).toBe('quorum:redis://me:***@a:1,redis://me:***@b:2,redis://c:3')
+    expect(withoutSecrets(`b:2 refuses t,o of ${url}`, url)).toBe(
+      `b:2 refuses *** of ${shownUrl(url)}`,
+    )
+  })
+
+  it('are not seen where there are none', () => {
+    for (const url of ['redis://host', 'redis://me@host', 'redis://u:***@host', 'sqlite:./a:b@c']) {
+      expect(hasSecret(url)).toBe(false)
+    }
   })
 })
