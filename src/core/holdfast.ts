@@ -122,8 +122,9 @@ export class Holdfast implements AsyncDisposable {
    * Breaks the leases that are there, and ends a minimum hold or a lock delay. The next waiters are
    * granted at once, with larger fences. A holder that was broken is told by a `LeaseLostError` with
    * the reason `refused`, at once when it is one of this Holdfast, else at its next renewal: until
-   * then it may go on writing, so let the resource refuse smaller fences. Resolves to who was broken; nobody when the lock was free. Rejects with
-   * `EngineError` when the engine cannot be reached.
+   * then it may go on writing, so let the resource refuse smaller fences. Resolves to who was
+   * broken; nobody when the lock was free. Rejects with `EngineError` when the engine cannot be
+   * reached.
    */
   async forceRelease(name: string): Promise<BreakReport> {
     checkName(name)

@@ -1,7 +1,7 @@
 import { MAX_NAME_BYTES } from '../../core/options.ts'
 import { exception } from './exception.ts'
 
-/** Stands before the four hex digits of a code unit. Itself no character, so that nobody uses it. */
+/** Stands before the four hex digits of a code unit. It is no character: hardly a name has it. */
 const ESCAPE = '\uFDD0'
 
 /**
