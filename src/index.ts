@@ -15,6 +15,7 @@ import {
   show,
 } from './core/options.ts'
 import { memory } from './engines/memory/index.ts'
+import type { QuorumOptions } from './engines/quorum/index.ts'
 import type { RedisUrlOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { asyncContext } from './system/context.ts'
@@ -33,7 +34,9 @@ export {
   HoldfastError,
   LeaseLostError,
   type LossReason,
+  type NodeVote,
   type Outcome,
+  QuorumError,
   ReplicaError,
   ShapeError,
   UnsupportedError,
@@ -85,17 +88,20 @@ export function createHoldfast(options: HoldfastOptions & { readonly engine: Eng
 }
 
 /** Options of `connect`: those of a Holdfast, and those of its connections. */
-export type ConnectOptions = HoldfastOptions & Omit<RedisUrlOptions, 'clock'>
+export type ConnectOptions = HoldfastOptions &
+  Omit<RedisUrlOptions, 'clock'> &
+  Pick<QuorumOptions, 'nodeTimeoutMs'>
 
 /**
  * Connects to the engine that a URL names: `redis://[user:password@]host[:port][/database]`,
  * `rediss://` for TLS, `valkey://` and `valkeys://` likewise, each also with `+sentinel` or
- * `+cluster`, as in `redis+sentinel://host,host/name`; `sqlite:./locks.db` for the processes
- * of one machine, or `memory:` for locks within this process. Without a URL, the environment's
- * `HOLDFAST_URL` names it; where that is unset or empty, locks are kept in the SQLite file of this
- * user, for the processes of this machine. Rejects with `EngineError` when the engine cannot be
- * reached, with `UnsupportedError` when nothing here serves the URL, and with TypeError or
- * RangeError when the URL or an option cannot be read.
+ * `+cluster`, as in `redis+sentinel://host,host/name`; `quorum:redis://a,redis://b,redis://c` for a
+ * majority of 3, 5, 7 or 9 servers; `sqlite:./locks.db` for the processes of one machine, or
+ * `memory:` for locks within this process. Without a URL, the environment's `HOLDFAST_URL` names
+ * it; where that is unset or empty, locks are kept in the SQLite file of this user, for the
+ * processes of this machine. Rejects with `EngineError` when the engine cannot be reached, with
+ * `UnsupportedError` when nothing here serves the URL, and with TypeError or RangeError when the
+ * URL or an option cannot be read.
  */
 export function connect(): Promise<Holdfast>
 export function connect(options: ConnectOptions): Promise<Holdfast>
@@ -165,7 +171,9 @@ function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
   }
 }
 
-async function engineFor(url: string, options: HoldfastOptions & RedisUrlOptions): Promise<Engine> {
+type EngineOptions = HoldfastOptions & RedisUrlOptions & Pick<QuorumOptions, 'nodeTimeoutMs'>
+
+async function engineFor(url: string, options: EngineOptions): Promise<Engine> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
   // What stands behind a plus tells how the servers are found.
   switch (scheme?.replace(/^((?:redis|valkey)s?)\+(?:sentinel|cluster)$/, '$1')) {
@@ -183,11 +191,37 @@ async function engineFor(url: string, options: HoldfastOptions & RedisUrlOptions
       const { connectSqlite } = await import('./engines/sqlite/index.ts')
       return await connectSqlite(url, options)
     }
+    case 'quorum':
+      return await quorumFor(url.slice('quorum:'.length), options)
     default:
       throw new UnsupportedError(
         `No engine serves ${scheme === undefined ? 'a URL without a scheme' : `${scheme}: URLs`}. ` +
           'Give connect, or HOLDFAST_URL where connect gets none, a redis://, rediss://, ' +
-          'valkey://, valkeys://, sqlite: or memory: URL.',
+          'valkey://, valkeys://, sqlite:, quorum: or memory: URL.',
       )
   }
+}
+
+/** Where one URL of a list ends: a comma may stand in a password, `://` may not. */
+const BETWEEN_URLS = /,(?=[a-z][a-z0-9+.-]*:\/\/)/i
+
+async function quorumFor(list: string, options: EngineOptions): Promise<Engine> {
+  const [{ maskUrl, openRedis }, { connectQuorum }] = await Promise.all([
+    import('./engines/redis/index.ts'),
+    import('./engines/quorum/index.ts'),
+  ])
+  const urls = list.split(BETWEEN_URLS).map((url) => url.trim())
+  // A node may be away when the others start.
+  const engines = await Promise.all(urls.map((url) => openRedis(url, options)))
+  const names = urls.map(maskUrl)
+  if (new Set(names).size < names.length) {
+    throw new TypeError('The quorum: URL lists a server twice. List each server once.')
+  }
+  const { clock, nodeTimeoutMs, random } = options
+  return await connectQuorum(engines, {
+    names,
+    ...(clock === undefined ? {} : { clock }),
+    ...(random === undefined ? {} : { random }),
+    ...(nodeTimeoutMs === undefined ? {} : { nodeTimeoutMs }),
+  })
 }

@@ -21,7 +21,8 @@ interface Limits {
 }
 
 /**
- * Takes one lock after the other. Resolves to `again` when one was lost before all were had.
+ * Takes one lock after the other. Resolves to `again` when one was lost before all were had and
+ * there is time left.
  * Whatever the outcome but a lease, what was taken is given back.
  */
 export async function attempt(
@@ -51,8 +52,9 @@ export async function attempt(
     whole = true
     return new AllLease(taken)
   } catch (error) {
-    if (taken.some(({ signal }) => signal.aborted && signal.reason === error)) return 'again'
-    throw error
+    const lost = taken.find(({ signal }) => signal.aborted && signal.reason === error)
+    if (lost === undefined || core.closed) throw error
+    return core.clock.now() < limits.until ? 'again' : { name: lost.name, occupant: undefined }
   } finally {
     for (const end of listening) end()
     // In the background: who waits for the answer shall have it in time.

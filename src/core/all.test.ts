@@ -149,6 +149,29 @@ describe('all', () => {
     expect(both.value?.held).toBe(true)
   })
 
+  it.each([500, 0])('starts over no more once its %d ms are over', async (timeoutMs) => {
+    const world = rig()
+    const { clock } = world
+    const { engine, holdfast, a, b } = several(world)
+    const acquire = engine.acquire.bind(engine)
+    let tries = 0
+    Object.assign(engine, {
+      acquire: async (claim: { name: string }) => {
+        const standing = await acquire(claim as never)
+        // Each time the first lock is taken away before the second is had.
+        if (claim.name === 'b' && ++tries < 100) {
+          await holdfast.forceRelease('a')
+          await clock.advance(200)
+        }
+        return standing
+      },
+    })
+    const both = watch(holdfast.all([a, b], { ttlMs: 300 }).acquire({ timeoutMs }))
+    await clock.advance(100_000)
+    expect(both.error).toMatchObject({ code: 'HOLDFAST_ACQUIRE_TIMEOUT', timeoutMs })
+    expect(tries).toBeLessThan(20)
+  })
+
   it('hands its signal on, also one that aborts for a lost lease', async () => {
     const world = rig()
     const { clock } = world

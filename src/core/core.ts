@@ -23,7 +23,7 @@ export interface CoreParts {
   readonly host: string
   readonly pid: number
   /** Carries along which locks the work that runs now stands inside. */
-  readonly context: Context<Hold>
+  readonly context: Context<Hold | undefined>
 }
 
 /** What the locks and leases of one Holdfast share. */
@@ -48,10 +48,21 @@ export class Core {
     this.random = parts.random
     this.defaults = parts.defaults
     this.requestTimeoutMs = parts.requestTimeoutMs
-    this.renewal = new Renewal(parts.engine, parts.clock)
     this.reentry = new Reentry(parts.context)
+    this.renewal = new Renewal(parts.engine, this.#clockForAll(parts.clock))
     this.#host = parts.host
     this.#pid = parts.pid
+  }
+
+  /**
+   * Work that takes a lease may set the timer that all leases share. Whoever that tells must not
+   * get the right of that work to enter its locks again.
+   */
+  #clockForAll(clock: Clock): Clock {
+    return {
+      now: () => clock.now(),
+      setTimer: (action, delayMs) => clock.setTimer(() => this.reentry.outside(action), delayMs),
+    }
   }
 
   /** Whether the Holdfast is being closed or was. */

@@ -246,6 +246,28 @@ describe('an observer', () => {
     expect(await never.next()).toEqual({ done: true, value: undefined })
   })
 
+  it('ends at once, also while the engine keeps silent', async () => {
+    const { clock, process } = rig()
+    const { holdfast } = process({ plan: [{ loseRequest: 1 }] })
+    const election = holdfast.election('e')
+    const controller = new AbortController()
+    const signalled = watch(election.observe({ signal: controller.signal }).next())
+    const broken = election.observe()
+    const returned = [watch(broken.next())]
+    const closed = watch(election.observe().next())
+    await clock.advance(10)
+    controller.abort()
+    returned.push(watch(broken.return?.() as ReturnType<typeof broken.next>))
+    await clock.advance(0)
+    const over = { done: true, value: undefined }
+    expect([signalled, ...returned].map(({ value }) => value)).toEqual([over, over, over])
+    watch(holdfast.close())
+    await clock.advance(0)
+    expect(closed.value).toEqual(over)
+    await clock.advance(10_000)
+    expect(clock.timers).toBe(0)
+  })
+
   it('ends when the Holdfast is closed', async () => {
     const { clock, process } = rig()
     const { holdfast } = process({ plan: [{ fromMs: 5000, operations: ['inspect'], delayMs: 50 }] })

@@ -43,7 +43,8 @@ export interface Place {
   readonly about: string
   /**
    * Set by an engine made of engines: `renew` raises the lock's fence counter and the fence of this
-   * lease to at least this, only if this identity still holds the lock. Everything else ignores it.
+   * lease to at least this, only if this identity still holds the lock. An `acquire` that grants may
+   * draw no smaller a fence than this, so that several engines agree. Everything else ignores it.
    */
   readonly fence?: number
 }
@@ -221,6 +222,16 @@ export interface Engine {
   /** What the lock looks like, or `null` when nobody holds it or waits for it. */
   inspect(name: string): Promise<LockState | null>
   list(query: ListQuery): Promise<LockPage>
+  /**
+   * About what a fence would be drawn from now, in microseconds, rather late than early; `undefined`
+   * while that is not known. Answers from memory. An engine made of engines proposes fences by it.
+   */
+  fenceMicros?(): number | undefined
+  /**
+   * What the locks stand on, such as the run of a server: the same text for two engines that share
+   * it, `undefined` where it cannot be told. An engine made of engines refuses to count one twice.
+   */
+  origin?(): Promise<string | undefined>
   /**
    * What in this engine's surroundings endangers its promises; nothing when all is well. Takes no
    * lock. Rejects with `EngineError` when there is no answer; what it may not ask is a finding.

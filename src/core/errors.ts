@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'HOLDFAST_LEASE_LOST'
   | 'HOLDFAST_ENGINE_FAILED'
   | 'HOLDFAST_TOO_FEW_REPLICAS'
+  | 'HOLDFAST_NO_QUORUM'
   | 'HOLDFAST_SHAPE_MISMATCH'
   | 'HOLDFAST_DEADLOCK'
   | 'HOLDFAST_UNSUPPORTED'
@@ -91,6 +92,18 @@ export class LeaseLostError extends HoldfastError {
 /** What is known of a failed engine call: `none` did not run, `unknown` may have run. */
 export type Outcome = 'none' | 'unknown'
 
+/** What an `EngineError` tells. */
+export interface EngineFailure {
+  readonly engine: string
+  readonly operation: string
+  readonly outcome: Outcome
+  readonly transient: boolean
+  /** What went wrong and what to do, without a final full stop. */
+  readonly problem: string
+  readonly lock?: string | undefined
+  readonly cause?: unknown
+}
+
 /** The engine gave no answer or refused the operation. Says nothing about who holds the lock. */
 export class EngineError extends HoldfastError {
   override readonly name: string = 'EngineError'
@@ -100,23 +113,12 @@ export class EngineError extends HoldfastError {
   /** Whether the same call may succeed when it is repeated in a moment. */
   readonly transient: boolean
 
-  constructor(details: {
-    engine: string
-    operation: string
-    outcome: Outcome
-    transient: boolean
-    /** What went wrong and what to do, without a final full stop. */
-    problem: string
-    lock?: string | undefined
-    cause?: unknown
-    /** @internal The code of a subclass. */
-    code?: ErrorCode
-  }) {
+  constructor(details: EngineFailure, code: ErrorCode = 'HOLDFAST_ENGINE_FAILED') {
     const on = details.lock === undefined ? '' : ` of lock ${quote(details.lock)}`
     const doubt =
       details.outcome === 'unknown' ? ' It is unknown whether the call took effect.' : ''
     super(
-      details.code ?? 'HOLDFAST_ENGINE_FAILED',
+      code,
       `${details.operation}${on} failed on ${details.engine}: ${details.problem}.${doubt}`,
       {
         ...(details.lock === undefined ? {} : { lock: details.lock }),
@@ -153,17 +155,56 @@ export class ReplicaError extends EngineError {
     lock: string
   }) {
     const { min, confirmed, timeoutMs } = details
-    super({
-      ...details,
-      code: 'HOLDFAST_TOO_FEW_REPLICAS',
-      transient: false,
-      problem:
-        `${confirmed} of ${min} replicas confirmed it within ${timeoutMs} ms; ` +
-        'check the replicas, or ask for fewer or for longer with the option replicas',
-    })
+    const problem =
+      `${confirmed} of ${min} replicas confirmed it within ${timeoutMs} ms; ` +
+      'check the replicas, or ask for fewer or for longer with the option replicas'
+    super({ ...details, transient: false, problem }, 'HOLDFAST_TOO_FEW_REPLICAS')
     this.min = min
     this.confirmed = confirmed
     this.timeoutMs = timeoutMs
+  }
+}
+
+/** What one node of a quorum said: plain data, for logs. */
+export interface NodeVote {
+  /** Name of the node, without user and password. */
+  readonly node: string
+  /**
+   * `granted` and `absent` answer the question, `taken` says that somebody else is there, `failed`
+   * that the node answered with an error or could not be reached, `late` that no answer came in
+   * time.
+   */
+  readonly vote: 'granted' | 'taken' | 'absent' | 'failed' | 'late'
+  /** What the node failed with. */
+  readonly error?: string
+}
+
+/**
+ * Fewer than a majority of the configured nodes answered. Says nothing about who holds the lock.
+ */
+export class QuorumError extends EngineError {
+  override readonly name = 'QuorumError'
+  /** One for each configured node, in their order. */
+  readonly votes: readonly NodeVote[]
+
+  constructor(
+    details: Omit<EngineFailure, 'problem' | 'transient'>,
+    votes: readonly NodeVote[],
+    majority: number,
+  ) {
+    const answered = votes.filter(({ vote }) => vote !== 'failed' && vote !== 'late')
+    const told = votes.map(({ node, vote }) => `${node} ${vote}`).join(', ')
+    super(
+      {
+        ...details,
+        transient: true,
+        problem:
+          `${answered.length} of ${votes.length} nodes answered and ${majority} are needed ` +
+          `(${told}); bring the others back`,
+      },
+      'HOLDFAST_NO_QUORUM',
+    )
+    this.votes = votes
   }
 }
 

@@ -83,6 +83,10 @@ export class Lock<Extra = unknown> {
     checkFunction('work', work)
     const core = this.#core
     if (runsReentrant(options)) {
+      // What would be refused outside is refused inside too.
+      waitLimit(options)
+      leaseSettings(options, this.#settings)
+      waitSignal(options)?.throwIfAborted()
       const held = core.reentry.find(this.name, this.#shape, this.#permits(options))
       if (held !== undefined) return await runInside(core, held, work)
     }

@@ -63,10 +63,11 @@ async function* looks(
       if (end.signal.aborted) return undefined
       lookAt = clock.now() + intervalMs
       try {
-        const { leader, leftMs } = await look()
+        const seen = await unless(end.signal, look())
+        if (seen === undefined) return undefined
+        const { leader, leftMs } = seen
         failing = false
         lookAt = Math.min(lookAt, clock.now() + Math.max(LEAST_PAUSE_MS, leftMs + 1))
-        if (end.signal.aborted) return undefined
         if (last !== undefined && leader?.identity === last?.identity) continue
         last = leader
         yield leader
@@ -81,4 +82,12 @@ async function* looks(
   } finally {
     for (const each of listening) each()
   }
+}
+
+/** What `work` resolves to, or `undefined` as soon as the signal aborts. */
+function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const stop = onAbort(signal, () => resolve(undefined))
+    void work.then(resolve, reject).finally(stop)
+  })
 }

@@ -75,12 +75,20 @@ describe('oncePer', () => {
     expect(await oncePer(mutex, 1000, () => 1)).toMatchObject({ ran: true })
   })
 
+  it('takes an option that is undefined for one that is not given', async () => {
+    const { process } = rig()
+    const mutex = process().holdfast.mutex('job')
+    await oncePer(mutex, 1000, () => 1, { minHoldMs: undefined as never })
+    expect(await oncePer(mutex, 1000, () => 1)).toEqual({ ran: false })
+  })
+
   it('refuses periods and jobs that are none, and tells when the engine does not answer', async () => {
     const { clock, process } = rig()
     const { holdfast } = process({ plan: [{ refuse: 1 }], requestTimeoutMs: 100 })
     const mutex = holdfast.mutex('job')
     await expect(oncePer(mutex, 1, () => 1)).rejects.toThrow('periodMs must be a whole number')
     await expect(oncePer(mutex, 10, 7 as never)).rejects.toThrow('job must be a function')
+    await expect(oncePer(mutex, 10, () => 1, null as never)).rejects.toThrow('options must be')
     const unreachable = watch(oncePer(mutex, 1000, () => 1))
     await clock.advance(1000)
     expect(unreachable.error).toMatchObject({ code: 'HOLDFAST_ENGINE_FAILED' })

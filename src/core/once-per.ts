@@ -1,7 +1,7 @@
 import { AcquireTimeoutError } from './errors.ts'
 import type { Lease } from './lease.ts'
 import type { Mutex } from './mutex.ts'
-import { checkFunction, checkWhole, type LeaseOptions, MAX_MS } from './options.ts'
+import { checkFunction, checkObject, checkWhole, type LeaseOptions, MAX_MS } from './options.ts'
 
 /** What came of one tick on one machine. */
 export type OncePerOutcome<T> =
@@ -27,14 +27,15 @@ export async function oncePer<T>(
 ): Promise<OncePerOutcome<T>> {
   checkWhole('periodMs', periodMs, 2, MAX_MS)
   checkFunction('job', job)
+  checkObject('options', options)
   let started = false
   const work = (lease: Lease) => {
     started = true
     return job(lease)
   }
   try {
-    const minHoldMs = Math.floor(periodMs / 2)
-    const value = await mutex.run(work, { minHoldMs, ...options, timeoutMs: 0 })
+    const minHoldMs = options.minHoldMs ?? Math.floor(periodMs / 2)
+    const value = await mutex.run(work, { ...options, minHoldMs, timeoutMs: 0 })
     return { ran: true, value }
   } catch (error) {
     if (!started && error instanceof AcquireTimeoutError) return { ran: false }

@@ -1,3 +1,6 @@
+import { AsyncResource } from 'node:async_hooks'
+import { type Clock, createHoldfast } from 'holdfast'
+import { memory } from 'holdfast/memory'
 import { describe, expect, it } from 'vitest'
 import { rig, watch } from '../../test/support/rig.ts'
 
@@ -140,6 +143,47 @@ describe('a reentrant run', () => {
     expect(told.error).toMatchObject({ code: 'HOLDFAST_LEASE_LOST', reason: 'released' })
   })
 
+  // Leases share one timer. Whoever set it must not lend its right to all whom it tells.
+  it('is not lent to whom a timer tells that the work around has set', async () => {
+    const { clock, store } = rig()
+    // Like a timer of the platform, which carries along who set it.
+    const timers: Clock = {
+      now: () => clock.now(),
+      setTimer: (action, delayMs) => clock.setTimer(AsyncResource.bind(action), delayMs),
+    }
+    const holdfast = createHoldfast({ engine: memory({ clock, store }), clock: timers })
+    const mutex = holdfast.mutex('m')
+    const told = new Promise<unknown>((resolve) => {
+      void holdfast
+        .mutex('other')
+        .acquire({ ttlMs: 600, renew: false })
+        .then(({ signal }) =>
+          signal.addEventListener('abort', () => {
+            resolve(mutex.run(() => 'inside', { ...REENTRANT, timeoutMs: 0 }).catch(String))
+          }),
+        )
+    })
+    await mutex.run(async () => {
+      await holdfast.mutex('mine').acquire({ ttlMs: 20, renew: false })
+      await clock.advance(700)
+      expect(await told).toMatch('AcquireTimeoutError')
+    })
+    await holdfast.close()
+  })
+
+  it('heeds its signal and checks its options as any other', async () => {
+    const { process } = rig()
+    const mutex = process().holdfast.mutex('m')
+    const never = () => expect.unreachable()
+    await mutex.run(async () => {
+      const signal = AbortSignal.abort('enough')
+      await expect(mutex.run(never, { ...REENTRANT, signal })).rejects.toBe('enough')
+      for (const wrong of [{ timeoutMs: -1 }, { ttlMs: Number.NaN }, { signal: {} as never }]) {
+        await expect(mutex.run(never, { ...REENTRANT, ...wrong })).rejects.toThrow(/ must be /)
+      }
+    })
+  })
+
   it('inside a lost lease does not start', async () => {
     const { clock, process } = rig()
     const mutex = process().holdfast.mutex('m')
@@ -170,6 +214,12 @@ describe('a reentrant run', () => {
     })
     const closed = mutex.run(() => mutex.run(() => holdfast.close(), REENTRANT))
     await expect(closed).rejects.toMatchObject({ code: 'HOLDFAST_CLOSED', lock: 'm' })
+    const other = process().holdfast
+    const late = other.mutex('m').run(async () => {
+      void other.close()
+      await other.mutex('m').run(() => expect.unreachable(), REENTRANT)
+    })
+    await expect(late).rejects.toMatchObject({ code: 'HOLDFAST_CLOSED', lock: 'm' })
   })
 })
 

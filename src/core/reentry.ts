@@ -17,10 +17,15 @@ export interface Hold {
  * and what it starts, and ends with the `run` that gave it: nobody else of the process has it.
  */
 export class Reentry {
-  readonly #context: Context<Hold>
+  readonly #context: Context<Hold | undefined>
 
-  constructor(context: Context<Hold>) {
+  constructor(context: Context<Hold | undefined>) {
     this.#context = context
+  }
+
+  /** Runs `work` inside no lease, whoever calls. */
+  outside(work: () => void): void {
+    this.#context.run(undefined, work)
   }
 
   /** Runs `work` inside these leases; it resolves or rejects as `work` does. */
@@ -32,7 +37,7 @@ export class Reentry {
       holds.push(outer)
     }
     try {
-      return await this.#context.run(outer as Hold, work)
+      return await this.#context.run(outer, work)
     } finally {
       for (const hold of holds) hold.over = true
     }

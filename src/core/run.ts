@@ -41,6 +41,7 @@ export async function runInside<T>(
   lease: Lease,
   work: (lease: Lease) => T | PromiseLike<T>,
 ): Promise<T> {
+  core.assertOpen(lease.name)
   lease.assertHeld()
   const result = await work(lease)
   if (core.closed) throw closedError(lease.name)

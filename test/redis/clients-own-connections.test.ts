@@ -250,7 +250,7 @@ if (what === 'close') {
   await redis.command('ping', [], { timeoutMs: 1000 })
   await up
   await redis.close()
-  client.close?.()
+  if (GlideClient) client.close()
   console.log('closed')
 } else {
   for (let failures = 0; failures < 5; ) {
@@ -260,6 +260,6 @@ if (what === 'close') {
   await new Promise((ready) => redis.subscribe('news', { message() {}, ready, broken() {} }))
   console.log('back')
   await redis.close()
-  client.close?.()
+  if (GlideClient) client.close()
 }
 `

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type RunningCluster, startCluster } from '../support/cluster.ts'
-import { describeServers } from '../support/servers-under-test.ts'
+import { describeTwoServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
 import { Judge, openCluster, type Told, type Way, ways } from './support.ts'
 
 const NAMES = ['plain', 'a{b}c', '{}', '{', '}', '}{', '{}x{y}', 'é{ü}', 'a b\n{c']
 
-describeServers('a Cluster', (name) => {
+describeTwoServers('a Cluster', (name) => {
   let cluster: RunningCluster
   let opened: Told[]
   beforeAll(async () => {
@@ -126,6 +126,27 @@ describeServers('a Cluster', (name) => {
         await Promise.all(crew)
       }
       expect([judge.overlaps, judge.regressions]).toEqual([0, 0])
+    })
+
+    it('asks the replicas of whoever serves the slot after it moved', async () => {
+      const { holdfast: one } = await holdfast(way, { ttlMs: 20_000, replicas: { min: 1 } })
+      const lease = await one.mutex('followed').acquire()
+      const source = await cluster.primaryOf('holdfast:followed')
+      const target = (await cluster.primaries()).find(({ id }) => id !== source.id)
+      if (!target) throw new Error('there is no other primary')
+      const move = await cluster.migrate(await cluster.slotOf('holdfast:followed'), target)
+      await move.moveKeys()
+      await move.finish()
+      const silent = await cluster.replicasOf(target)
+      for (const { server } of silent) server.pause()
+      try {
+        // The replica of the old owner still answers, and has not got what is written now.
+        await expect(lease.renew()).rejects.toMatchObject({ code: 'HOLDFAST_TOO_FEW_REPLICAS' })
+      } finally {
+        for (const { server } of silent) server.resume()
+      }
+      await until(async () => await lease.renew().then(() => true), { what: 'the new replica' })
+      expect(lease.held).toBe(true)
     })
 
     it('keeps a lease that a replica has when its primary dies, and the others alone', async () => {

@@ -174,6 +174,20 @@ describeServers('replicas that must have a lease', (name) => {
     expect((await timesRun(primary, 'wait')) - before).toBeLessThanOrEqual(2)
   })
 
+  it('are asked once for all that came while they were asked before', async () => {
+    const { holdfast: one } = await holdfast({ replicas: { min: 1, timeoutMs: 600 } })
+    replica.pause()
+    const acquiring = [watch(one.mutex('job').acquire())]
+    await until(async () => (await exists()) === 1, { what: 'the write' })
+    for (const lock of ['second', 'third', 'fourth']) {
+      acquiring.push(watch(one.mutex(lock).acquire()))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until(() => acquiring.every(({ settled }) => settled), { what: 'all refusals' })
+    for (const { error } of acquiring) expect(error).toMatchObject(TOO_FEW)
+    expect(await timesRun(primary, 'wait')).toBe(2)
+  })
+
   it('cannot be asked by a user who may not WAIT, which the error says', async () => {
     await primary.call('acl', 'setuser', 'poor', 'on', '>pw', '~*', '&*', '+@all', '-wait')
     const url = primary.url.replace('redis://', 'redis://poor:pw@')

@@ -2,7 +2,7 @@ import type { Lease } from 'holdfast'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type RunningSentinel, startSentinel } from '../support/sentinel.ts'
 import type { RunningServer } from '../support/servers.ts'
-import { describeServers } from '../support/servers-under-test.ts'
+import { describeTwoServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
 import { Judge, openSentinel, type Told, type Way, ways } from './support.ts'
 
@@ -18,7 +18,7 @@ async function detachReplicas(primary: RunningServer): Promise<void> {
   )
 }
 
-describeServers('behind Sentinels', (name) => {
+describeTwoServers('behind Sentinels', (name) => {
   let group: RunningSentinel
   let opened: Told[]
   beforeEach(async () => {

@@ -2,8 +2,8 @@ import { stopAll } from './stop.ts'
 import { Voice } from './voice.ts'
 
 /*
- * What the guardian runs: stops the command of a holdfast that was killed, or that is stopped itself
- * and cannot renew its lease.
+ * What the guardian runs: stops the command of a holdfast that was killed, or that is stopped
+ * itself and cannot renew its lease.
  */
 const [holdfast, pid, start = '', leads, holder = '', graceMs, lock = ''] = process.argv.slice(2)
 

@@ -123,6 +123,14 @@ export class MemoryEngine implements Engine {
     return this.#store.list(query)
   }
 
+  fenceMicros(): number {
+    return this.#store.nowMicros()
+  }
+
+  async origin(): Promise<string> {
+    return this.#store.origin
+  }
+
   async close(): Promise<void> {
     this.#listener.closed = true
     this.#mailboxes.clear()

@@ -221,7 +221,7 @@ export class Line {
   }
 
   #grant(place: Place, ttlMs: number, moment: Moment): number {
-    this.fence = Math.max(this.fence + 1, moment.nowMicros)
+    this.fence = Math.max(this.fence + 1, moment.nowMicros, place.fence ?? 0)
     const endsMs = moment.nowMs + ttlMs
     const holder = { place, fence: this.fence, grantedMs: moment.nowMs, endsMs }
     this.#holders.set(place.identity, holder)

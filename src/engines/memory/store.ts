@@ -35,6 +35,8 @@ interface LastFence {
 
 const DAY_MS = 86_400_000
 
+let stores = 0
+
 /**
  * The locks themselves. Engines that share a store behave like processes that share a server.
  *
@@ -42,6 +44,8 @@ const DAY_MS = 86_400_000
  */
 export class MemoryStore {
   readonly clock: Clock
+  /** Tells stores apart. */
+  readonly origin: string = `memory ${++stores}`
   readonly #nowMicros: () => number
   readonly #keepFenceMs: number
   readonly #entries = new Map<string, Entry>()
@@ -54,6 +58,11 @@ export class MemoryStore {
     this.clock = options.clock ?? systemClock
     this.#nowMicros = options.nowMicros ?? wallMicros
     this.#keepFenceMs = options.keepFenceMs ?? DAY_MS
+  }
+
+  /** What the next fence is drawn from. */
+  nowMicros(): number {
+    return this.#nowMicros()
   }
 
   /** How much the store remembers: locks in use, and last fences of locks that are not. */

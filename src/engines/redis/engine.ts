@@ -144,7 +144,8 @@ export class RedisEngine implements Engine {
       } else if (reply[0] === 'late') {
         // Either the request was late or the server's clock was set; its answer says which.
         this.#timeOf(claim.name).told(sentAt, number(reply[1]))
-        if (resynced) throw this.#lateError(claim)
+        const problem = 'requests reach the server later than commandTimeoutMs'
+        if (resynced) throw this.#transient('acquire', claim, 'none', problem)
         resynced = true
       } else if (reply[0] === 'held' && this.#tooFew(replicas)) {
         throw await this.#giveBack(claim, replicas)
@@ -226,7 +227,7 @@ export class RedisEngine implements Engine {
         const problem = permissionProblem(text(reply[1]), call.script, [
           this.#keys(place.name).lock,
         ])
-        return { state: 'unknown', error: this.#unserved(place.name, problem) }
+        return { state: 'unknown', error: this.#transient('renew', place, 'unknown', problem) }
       }
       return this.#renewed(place, reply, sentAt)
     })
@@ -317,6 +318,19 @@ export class RedisEngine implements Engine {
     )
   }
 
+  fenceMicros(): number | undefined {
+    return this.#times.latestUs
+  }
+
+  /** The run of the server: another database or prefix of it fails with it. */
+  async origin(): Promise<string | undefined> {
+    const told = await this.#requests.send('connect', undefined, (port, timeoutMs) =>
+      port.command('info', ['server'], { timeoutMs }),
+    )
+    if (this.#times.latestUs === undefined) await this.#learnTime('connect')
+    return /^run_id:(\w+)/m.exec(text(told))?.[1]
+  }
+
   async diagnose(expected: Expectations): Promise<readonly Finding[]> {
     const around = { ...this.#settings, port: this.#port }
     return await this.#requests.send('diagnose', undefined, () => diagnoseServer(around, expected))
@@ -352,26 +366,14 @@ export class RedisEngine implements Engine {
     return new ShapeError(name, wanted, null, ` (key ${JSON.stringify(key)}, a ${text(type)})`)
   }
 
-  #unserved(lock: string, problem: string): EngineError {
-    return new EngineError({
-      engine: this.name,
-      operation: 'renew',
-      outcome: 'unknown',
-      transient: true,
-      problem,
-      lock,
-    })
-  }
-
-  #lateError(claim: Claim): EngineError {
-    return new EngineError({
-      engine: this.name,
-      operation: 'acquire',
-      outcome: 'none',
-      transient: true,
-      problem: 'requests reach the server later than commandTimeoutMs',
-      lock: claim.name,
-    })
+  #transient(
+    operation: string,
+    { name }: Place,
+    outcome: 'none' | 'unknown',
+    problem: string,
+  ): EngineError {
+    const engine = this.name
+    return new EngineError({ engine, operation, outcome, transient: true, problem, lock: name })
   }
 
   #unreadable(operation: string, lock: string, reply: Reply): EngineError {

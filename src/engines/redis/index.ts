@@ -12,9 +12,10 @@ import {
   ReplicaWrites,
   replicaSettings,
 } from './replicas.ts'
-import { type ParsedRedisUrl, parseRedisUrl } from './url.ts'
+import { maskUrl, type ParsedRedisUrl, parseRedisUrl } from './url.ts'
 
 export type { RedisClient, ReplicaOptions, TlsOptions }
+export { maskUrl }
 
 /** How locks are kept on Redis. */
 export interface RedisOptions {
@@ -65,14 +66,7 @@ export interface RedisUrlOptions extends RedisOptions {
  * the URL cannot be read.
  */
 export async function connectRedis(url: string, options: RedisUrlOptions = {}): Promise<Engine> {
-  const parsed = parseRedisUrl(url)
-  const asked = replicasOf(parsed)
-  const { port, settings, replicas } = readOptions(
-    asked === undefined ? options : { replicas: asked, ...options },
-  )
-  const { tls } = options
-  const writes = replicas && new ReplicaWrites(await portFromUrl(parsed, port, tls), replicas)
-  const engine = new RedisEngine(await portFromUrl(parsed, port, tls), settings, writes)
+  const engine = await openRedis(url, options)
   try {
     await engine.ping()
   } catch (error) {
@@ -80,6 +74,24 @@ export async function connectRedis(url: string, options: RedisUrlOptions = {}): 
     throw error
   }
   return engine
+}
+
+/**
+ * Like `connectRedis`, for a server that may be away now: calls reject with `EngineError` until it
+ * answers.
+ */
+export async function openRedis(
+  url: string,
+  options: RedisUrlOptions = {},
+): Promise<Engine & { ping(): Promise<void> }> {
+  const parsed = parseRedisUrl(url)
+  const asked = replicasOf(parsed)
+  const { port, settings, replicas } = readOptions(
+    asked === undefined ? options : { replicas: asked, ...options },
+  )
+  const { tls } = options
+  const writes = replicas && new ReplicaWrites(await portFromUrl(parsed, port, tls), replicas)
+  return new RedisEngine(await portFromUrl(parsed, port, tls), settings, writes)
 }
 
 function replicasOf({ replicas, replicasTimeoutMs }: ParsedRedisUrl): ReplicaOptions | undefined {

@@ -65,5 +65,5 @@ describe('the keys of a lock', () => {
       }),
       { numRuns: 60 },
     )
-  })
+  }, 30_000)
 })

@@ -97,6 +97,7 @@ function claimArguments(claim: Claim, terms: Parameters<Recipe['acquire']>[2]): 
     claim.ticket ?? '',
     terms.channel,
     claim.about,
+    claim.fence ?? 0,
   ]
 }
 

@@ -36,6 +36,12 @@ export class ServerTime {
     return Math.ceil(this.#toldUs / 1000 + (this.#clock.now() - this.#receivedAt) + inMs)
   }
 
+  /** About the server's time now, in microseconds, rather late than early. */
+  get latestUs(): number | undefined {
+    if (this.#toldUs === undefined) return undefined
+    return Math.ceil(this.#toldUs + (this.#clock.now() - this.#sentAt) * 1000)
+  }
+
   /**
    * A local moment that is not later than the server's moment `serverUs`: the server answered at
    * `told` no earlier than the request was sent. `undefined` while nothing is known.
@@ -62,5 +68,11 @@ export class ServerTimes {
       this.#times.set(server, time)
     }
     return time
+  }
+
+  /** The latest of what they say it is now, in microseconds; `undefined` while none said it. */
+  get latestUs(): number | undefined {
+    const told = [...this.#times.values()].map(({ latestUs }) => latestUs ?? 0)
+    return Math.max(0, ...told) || undefined
   }
 }

@@ -41,7 +41,7 @@ interface Library {
 
 /** The library reconnects without a word; after how long that is noticed at the latest. */
 const BEAT_MS = 1000
-const MOST_SILENCE_MS = 2000
+const MOST_SILENCE_MS = 5000
 const LONGEST_MS = 2_147_483_647
 
 /**

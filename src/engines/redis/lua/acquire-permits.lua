@@ -1,14 +1,14 @@
 -- Takes permits that are free, or joins the line for them.
 -- KEYS: lock, fence, line, alive, places, holders, leases
 -- ARGV: identity, ttl_ms, grant_ttl_ms, wait_ttl_ms, lock_delay_ms, min_hold_ms, keep_ms,
---   not_after_ms, wait, ticket, channel, about, shape, permits
+--   not_after_ms, wait, ticket, channel, about, least_fence, shape, permits
 -- Returns what acquire does, and besides:
 --   again, now us      (so many places are over that one call cannot take them all out)
 -- @include permits
 
-local identity, about, shape = ARGV[1], ARGV[12], ARGV[13]
+local identity, about, shape = ARGV[1], ARGV[12], ARGV[14]
 local ttl, keep, wait = tonumber(ARGV[2]), tonumber(ARGV[7]), ARGV[9] == '1'
-local record = { shape, ARGV[14], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
+local record = { shape, ARGV[15], ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
 
 -- Its caller has given up meanwhile: nobody would release what this request takes.
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
@@ -32,7 +32,8 @@ end
 local function take()
   local place = read_place(table.concat(record, ' '))
   if lock.front or place.permits > lock.capacity - lock.taken then return nil end
-  local fence, failure = draw_first(lock, 1, life(ttl, place.delay, place.min_hold), keep)
+  local alive = life(ttl, place.delay, place.min_hold)
+  local fence, failure = draw_first(lock, 1, alive, keep, tonumber(ARGV[13]))
   if not fence then return nil, failure end
   hold(lock, { { identity = identity, place = place, fence = fence, ttl = ttl } })
   return fence

@@ -1,7 +1,7 @@
 -- Takes a mutex that is free, or joins its line.
 -- KEYS: lock, fence, line, alive, places
 -- ARGV: identity, ttl_ms, grant_ttl_ms, wait_ttl_ms, lock_delay_ms, min_hold_ms, keep_ms,
---   not_after_ms, wait, ticket, channel, about
+--   not_after_ms, wait, ticket, channel, about, least_fence
 -- Returns one of:
 --   held, fence, ms left, now us
 --   waiting, ahead, look ms, now us, ticket, holder, ours, about
@@ -19,7 +19,8 @@ local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 
 local function take()
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep)
+  local least = tonumber(ARGV[13])
+  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return failure end
   redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
   return { 'held', fence, ttl, now_us }

@@ -11,7 +11,7 @@
 -- @include line
 
 -- Most waiters granted by one call, and at one go: a script must end soon.
-local MOST, BATCH = 500, 100
+local MOST, BATCH = 200, 100
 
 local function read_lease(text)
   local permits, fence, since, ends, delay, min_hold, about =
@@ -97,11 +97,12 @@ local function open(keys, shape)
   return lock
 end
 
--- Draws fences for so many leases and returns the first, or nil and an error reply. This is the
--- first write of every grant: where memory is full it fails before anything has changed.
-local function draw_first(lock, count, alive, keep)
+-- Draws fences for so many leases, none smaller than `least`, and returns the first, or nil and an
+-- error reply. This is the first write of every grant: where memory is full it fails before
+-- anything has changed.
+local function draw_first(lock, count, alive, keep, least)
   local last = string.match(redis.call('GET', lock.keys.fence) or '', '^%d+')
-  local first = math.max((last or 0) + 1, now_us)
+  local first = math.max((last or 0) + 1, now_us, least or 0)
   local record = string.format('%.0f', first + count - 1)
   local done = redis.pcall('SET', lock.keys.fence, record, 'PX', math.max(keep, alive))
   if done.err then return nil, done end
