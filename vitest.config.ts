@@ -11,6 +11,8 @@ const alias = [
   { find: /^holdfast\/quorum$/, replacement: source('engines/quorum/index.ts') },
   { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
   { find: /^holdfast\/web-locks$/, replacement: source('faces/web-locks/index.ts') },
+  { find: /^holdfast\/redlock$/, replacement: source('faces/redlock/index.ts') },
+  { find: /^holdfast\/redis-semaphore$/, replacement: source('faces/redis-semaphore/index.ts') },
   { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
 ]
 
@@ -84,6 +86,7 @@ export default defineConfig({
             'test/model/redis*.test.ts',
             'test/demo/**/*.test.ts',
             'test/web-locks/redis.test.ts',
+            'test/doors/**/*.test.ts',
           ],
           globalSetup: ['test/support/global-servers.ts'],
           maxWorkers: 2,

@@ -64,12 +64,13 @@ export async function attempt(
 
 async function takeOne(
   core: Core,
-  { name, shape, permits, settings }: Ask,
+  { settings, ...ask }: Ask,
   { timeoutMs, until }: Limits,
   { stop, first }: { stop: AbortSignal; first: boolean },
 ): Promise<Lease | Absent> {
   // Kept alive until all are had, also where the lease is not to renew itself afterwards.
-  const place = core.place({ name, shape, permits, settings: { ...settings, renew: true } })
+  const place = core.place({ ...ask, settings: { ...settings, renew: true } })
+  const { name } = place
   const leftMs = Math.max(0, until - core.clock.now())
   try {
     return await acquire(core, { place, renew: true, timeoutMs: leftMs, signal: stop })

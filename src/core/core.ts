@@ -36,6 +36,8 @@ export class Core {
   readonly events: Events = new Events()
   readonly renewal: Renewal
   readonly reentry: Reentry
+  /** Closing gives nothing back: what is held ends with its ttl. */
+  leavesHeld = false
   readonly #host: string
   readonly #pid: number
   readonly #owed = new Set<Promise<void>>()
@@ -97,21 +99,22 @@ export class Core {
     if (this.closed) throw closedError(lock)
   }
 
-  /** A new place for a lock, with a fresh identity. */
+  /** A new place for a lock, with a fresh identity unless one is given. */
   place(asked: {
     readonly name: string
     readonly shape: Shape
     readonly permits: number
     readonly settings: LeaseSettings
     readonly note?: string | undefined
+    readonly identity?: string | undefined
   }): Place {
-    const { name, shape, permits, settings: lease, note } = asked
+    const { name, shape, permits, settings: lease, note, identity } = asked
     const waitTtlMs = Math.min(lease.ttlMs, MOST_WAIT_TTL_MS)
     return {
       name,
       shape,
       permits,
-      identity: this.random.identity(),
+      identity: identity ?? this.random.identity(),
       ttlMs: lease.ttlMs,
       waitTtlMs,
       // A lease that never renews must get its whole life at the grant.

@@ -163,6 +163,12 @@ export class Holdfast implements AsyncDisposable {
     return this.#closing
   }
 
+  /** @internal Closes without giving back what is held, which ends with its ttl. */
+  leave(): Promise<void> {
+    this.#core.leavesHeld = true
+    return this.close()
+  }
+
   /** Same as `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
