@@ -10,7 +10,13 @@ const alias = [
   { find: /^holdfast\/sqlite$/, replacement: source('engines/sqlite/index.ts') },
   { find: /^holdfast\/quorum$/, replacement: source('engines/quorum/index.ts') },
   { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
+<<<<<<< HEAD
   { find: /^holdfast\/opentelemetry$/, replacement: source('opentelemetry/index.ts') },
+=======
+  { find: /^holdfast\/web-locks$/, replacement: source('faces/web-locks/index.ts') },
+  { find: /^holdfast\/redlock$/, replacement: source('faces/redlock/index.ts') },
+  { find: /^holdfast\/redis-semaphore$/, replacement: source('faces/redis-semaphore/index.ts') },
+>>>>>>> faces
   { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
 ]
 
@@ -47,6 +53,7 @@ export default defineConfig({
             'test/model/**/*.test.ts',
             'test/simulation/**/*.test.ts',
             'test/contract/memory.test.ts',
+            'test/web-locks/memory.test.ts',
             'test/contract/quorum-memory.test.ts',
             'test/quorum/simulated/*.test.ts',
           ],
@@ -83,6 +90,8 @@ export default defineConfig({
             'test/support/*.test.ts',
             'test/model/redis*.test.ts',
             'test/demo/**/*.test.ts',
+            'test/web-locks/redis.test.ts',
+            'test/doors/**/*.test.ts',
           ],
           globalSetup: ['test/support/global-servers.ts'],
           maxWorkers: 2,
@@ -99,6 +108,7 @@ export default defineConfig({
             'test/contract/sqlite*.test.ts',
             'test/model/sqlite*.test.ts',
             'test/sqlite/**/*.test.ts',
+            'test/web-locks/sqlite.test.ts',
           ],
           testTimeout: 60_000,
           hookTimeout: 60_000,

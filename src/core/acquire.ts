@@ -19,6 +19,10 @@ export interface Request {
   readonly signal: AbortSignal | undefined
   /** What is made of the grant: a lease unless told otherwise. */
   readonly make?: typeof Lease
+  /** Where in the line to join, instead of at its end: smaller tickets stand in front. */
+  readonly ticket?: number
+  /** Told when the engine says that the place stands in the line. A grant at once is not told. */
+  readonly joined?: () => void
 }
 
 /**
@@ -180,7 +184,7 @@ class Acquisition implements Tended {
   /** Never rejects. */
   async #enter(): Promise<void> {
     const core = this.#core
-    const ticket = this.#seen?.ticket
+    const ticket = this.#seen?.ticket ?? this.#request.ticket
     const claim = {
       ...this.place,
       wait: this.#wait,
@@ -249,6 +253,7 @@ class Acquisition implements Tended {
     const { events, renewal, traces } = this.#core
     this.#overdueSince = undefined
     const moved = this.#seen?.ahead !== waiting.ahead
+    if (this.#seen === undefined) this.#request.joined?.()
     this.#seen = waiting
     // Whoever was seen before the line moved has left, and not every look says who came.
     this.#occupant = waiting.occupant ?? (moved ? undefined : this.#occupant)

@@ -64,13 +64,14 @@ export async function attempt(
 
 async function takeOne(
   core: Core,
-  { name, shape, permits, settings }: Ask,
+  { settings, ...ask }: Ask,
   { timeoutMs, until }: Limits,
   { stop, first }: { stop: AbortSignal; first: boolean },
 ): Promise<Lease | Absent> {
   // Kept alive until all are had, also where the lease is not to renew itself afterwards.
   const keeping = { ...settings, renew: true }
-  const place = core.place({ name, shape, permits, settings: keeping })
+  const place = core.place({ ...ask, settings: keeping })
+  const { name } = place
   const leftMs = Math.max(0, until - core.clock.now())
   try {
     return await acquire(core, { place, keeping, timeoutMs: leftMs, signal: stop })

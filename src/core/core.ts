@@ -39,7 +39,12 @@ export class Core {
   readonly events: Events = new Events()
   readonly renewal: Renewal
   readonly reentry: Reentry
+<<<<<<< HEAD
   readonly traces: Traces
+=======
+  /** Closing gives nothing back: what is held ends with its ttl. */
+  leavesHeld = false
+>>>>>>> faces
   readonly #host: string
   readonly #pid: number
   readonly #owed = new Set<Promise<void>>()
@@ -102,21 +107,22 @@ export class Core {
     if (this.closed) throw closedError(lock)
   }
 
-  /** A new place for a lock, with a fresh identity. */
+  /** A new place for a lock, with a fresh identity unless one is given. */
   place(asked: {
     readonly name: string
     readonly shape: Shape
     readonly permits: number
     readonly settings: LeaseSettings
     readonly note?: string | undefined
+    readonly identity?: string | undefined
   }): Place {
-    const { name, shape, permits, settings: lease, note } = asked
+    const { name, shape, permits, settings: lease, note, identity } = asked
     const waitTtlMs = Math.min(lease.ttlMs, MOST_WAIT_TTL_MS)
     return {
       name,
       shape,
       permits,
-      identity: this.random.identity(),
+      identity: identity ?? this.random.identity(),
       ttlMs: lease.ttlMs,
       waitTtlMs,
       // A lease that never renews must get its whole life at the grant.
@@ -170,6 +176,15 @@ export class Core {
         },
       ),
     )
+  }
+
+  /**
+   * Resolves when the engine knows what calls that were given up until now left behind: the answer
+   * of a request under way, and then the release of what it took.
+   */
+  async settled(): Promise<void> {
+    await Promise.all(this.#owed)
+    await Promise.all(this.#owed)
   }
 
   /** Resolves when nothing is owed any more. */

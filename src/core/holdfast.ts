@@ -41,6 +41,11 @@ export class Holdfast implements AsyncDisposable {
     this.#core = new Core(parts)
   }
 
+  /** @internal What its locks share, for the faces that stand on them. */
+  get core(): Core {
+    return this.#core
+  }
+
   /** The engine that the locks stand on. */
   get engine(): Engine {
     return this.#core.engine
@@ -115,10 +120,11 @@ export class Holdfast implements AsyncDisposable {
 
   /**
    * Breaks the leases that are there, and ends a minimum hold or a lock delay. The next waiters are
-   * granted at once, with larger fences. A holder that was broken is told at its next renewal, by a
-   * `LeaseLostError` with the reason `refused`: until then it may go on writing, so let the resource
-   * refuse smaller fences. Resolves to who was broken; nobody when the lock was free. Rejects with
-   * `EngineError` when the engine cannot be reached.
+   * granted at once, with larger fences. A holder that was broken is told by a `LeaseLostError` with
+   * the reason `refused`, at once when it is one of this Holdfast, else at its next renewal: until
+   * then it may go on writing, so let the resource refuse smaller fences. Resolves to who was
+   * broken; nobody when the lock was free. Rejects with `EngineError` when the engine cannot be
+   * reached.
    */
   async forceRelease(name: string): Promise<BreakReport> {
     checkName(name)
@@ -155,6 +161,12 @@ export class Holdfast implements AsyncDisposable {
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  /** @internal Closes without giving back what is held, which ends with its ttl. */
+  leave(): Promise<void> {
+    this.#core.leavesHeld = true
+    return this.close()
   }
 
   /** Same as `close`. */

@@ -1,6 +1,6 @@
 import { type About, readAbout } from './about.ts'
 import type { Core } from './core.ts'
-import type { HolderState, LockPage, LockState, WaiterState } from './engine.ts'
+import type { HolderState, LockPage, LockState, Place, WaiterState } from './engine.ts'
 import { EngineError } from './errors.ts'
 import { checkObject, checkText, checkWhole } from './options.ts'
 
@@ -101,7 +101,8 @@ export async function forceRelease(core: Core, name: string): Promise<BreakRepor
   return { name, broken: state.holders.filter(({ identity }) => broken.has(identity)) }
 }
 
-async function breakOff(
+/** Breaks the hold of one identity; says whether it was there. */
+export async function breakOff(
   core: Core,
   { name, kind, capacity }: LockReport,
   identity: string,
@@ -119,5 +120,15 @@ async function breakOff(
     }
   })
   // After a lost reply the repeated call finds nothing: the first one had done it.
-  return there || doubtful
+  const broken = there || doubtful
+  if (broken) tellOwn(core, place)
+  return broken
+}
+
+/** A lease of this Holdfast need not wait for its next renewal to hear of its end. */
+function tellOwn(core: Core, { name, identity }: Place): void {
+  for (const tended of core.renewal.tended) {
+    const { place } = tended
+    if (place.identity === identity && place.name === name) tended.stands({ state: 'absent' })
+  }
 }

@@ -144,6 +144,11 @@ export class Lease implements AsyncDisposable {
     this.#tending.lapse()
   }
 
+  /** @internal Ends here without a release: the lock stays taken until its ttl is over. */
+  detach(): void {
+    this.#tending.detach()
+  }
+
   /** @internal Releases after work that ended well; resolves to the loss, if there was one. */
   finish(): Promise<LeaseLostError | undefined> {
     return this.#tending.dispose()
@@ -245,6 +250,10 @@ class LeaseTending implements Tended {
   }
 
   async shutdown(): Promise<void> {
+    if (this.#core.leavesHeld) {
+      this.detach()
+      return this.#end(closedError(this.place.name))
+    }
     const released = this.dispose()
     // Work that still runs must hear that its lock is being given back.
     this.#end(closedError(this.place.name))
@@ -268,6 +277,11 @@ class LeaseTending implements Tended {
   lapse(): void {
     this.#renews = false
     this.#core.renewal.schedule(this, Number.POSITIVE_INFINITY)
+  }
+
+  detach(): void {
+    this.#state = 'released'
+    this.#core.renewal.stop(this)
   }
 
   release(options?: ReleaseOptions): Promise<boolean> {

@@ -22,6 +22,8 @@ export interface Ask {
   readonly shape: Shape
   readonly permits: number
   readonly settings: LeaseSettings
+  /** Fresh when absent. Whoever gives one must not give it twice. */
+  readonly identity?: string
 }
 
 /**

@@ -182,6 +182,34 @@ function writeConsumer(): void {
   }
 }
 
+/** Code that was written for `navigator.locks`, with the types of the platform. */
+const domCode = `
+import { memory } from 'holdfast/memory'
+import { createHoldfast } from 'holdfast'
+import { webLocks } from 'holdfast/web-locks'
+
+const ours = webLocks(createHoldfast({ engine: memory() }))
+export const locks: LockManager = ours
+const options: LockOptions = { mode: 'shared', signal: new AbortController().signal }
+const callback = async (lock: Lock | null): Promise<number> => lock?.name.length ?? 0
+export const result: Promise<number> = locks.request('a', options, callback)
+export const same: Promise<number> = ours.request('a', options, callback)
+export const short: Promise<string> = ours.request('a', (lock) => lock?.mode ?? 'none')
+export const state: Promise<LockManagerSnapshot> = ours.query()
+export const pass: typeof navigator.locks.query = () => ours.query()
+`
+
+function writeDomConsumer(): void {
+  const consumer = join(folder, 'consumer')
+  mkdirSync(join(consumer, 'dom'))
+  writeFileSync(join(consumer, 'dom/web-locks.ts'), domCode)
+  const settings = JSON.parse(readFileSync(join(consumer, 'bundler.json'), 'utf8')) as {
+    compilerOptions: { lib: string[] }
+  }
+  settings.compilerOptions.lib.push('dom')
+  writeFileSync(join(consumer, 'dom.json'), JSON.stringify({ ...settings, include: ['dom/*.ts'] }))
+}
+
 /** What the compiler complains about in the examples or in this package, not in others' types. */
 function complaints(compiler: string, project: string): string[] {
   const { stdout, stderr, error } = spawnSync(
@@ -199,7 +227,10 @@ function complaints(compiler: string, project: string): string[] {
 }
 
 describe('the README', () => {
-  beforeAll(writeConsumer)
+  beforeAll(() => {
+    writeConsumer()
+    writeDomConsumer()
+  })
 
   it('has examples', () => {
     const examples = readdirSync(join(folder, 'consumer')).filter((file) =>
@@ -212,6 +243,10 @@ describe('the README', () => {
   describe.each(compilers)('compiles with %s', (compiler) => {
     it.each(Object.keys(resolutions))('under moduleResolution %s', (resolution) => {
       expect(complaints(compiler, `${resolution}.json`)).toEqual([])
+    })
+
+    it('where it takes the place of navigator.locks', () => {
+      expect(complaints(compiler, 'dom.json')).toEqual([])
     })
   })
 })

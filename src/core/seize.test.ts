@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest'
+import { type Process, rig, watch } from '../../test/support/rig.ts'
+import { seize } from './seize.ts'
+
+function placeOf({ holdfast }: Process, name = 'm') {
+  const { core } = holdfast
+  return core.place(holdfast.mutex(name).ask(core, undefined))
+}
+
+describe('a seizure', () => {
+  it('goes before those who wait, and tells a holder of the same Holdfast at once', async () => {
+    const { clock, process } = rig()
+    const one = process()
+    const held = await one.holdfast.mutex('m').acquire()
+    const waiting = watch(one.holdfast.mutex('m').acquire())
+    await clock.advance(10)
+    const seized = await seize(one.holdfast.core, placeOf(one), true)
+    expect(held.state).toBe('lost')
+    expect(one.told).toContain('lost: refused')
+    expect(seized.fence).toBeGreaterThan(held.fence)
+    expect(waiting.settled).toBe(false)
+    await seized.release()
+    await clock.advance(10)
+    expect(waiting.value?.held).toBe(true)
+  })
+
+  it('looks again when another seizure came in between', async () => {
+    const { clock, process } = rig()
+    const [one, two, three] = [process(), process(), process()]
+    await one.holdfast.mutex('m').acquire()
+    // What the second one looks at is what it was before the first one broke it.
+    const { engine } = three
+    const inspect = engine.inspect.bind(engine)
+    const before = await inspect('m')
+    let looks = 0
+    Object.assign(engine, {
+      inspect: async () => (looks++ === 0 ? before : await inspect('m')),
+    })
+    const first = watch(seize(two.holdfast.core, placeOf(two), true))
+    const second = watch(seize(three.holdfast.core, placeOf(three), true))
+    await clock.advance(500)
+    expect(first.settled).toBe(true)
+    expect(second.value?.held).toBe(true)
+    await clock.advance(7000)
+    expect(first.value?.held).toBe(false)
+  })
+
+  it('leaves no place behind when the engine does not answer', async () => {
+    const { clock, process, store } = rig()
+    const one = process()
+    const held = await one.holdfast.mutex('m').acquire({ ttlMs: 30_000 })
+    const two = process({ plan: [{ operations: ['inspect'], refuse: 1 }] })
+    const seized = watch(seize(two.holdfast.core, placeOf(two), true))
+    await clock.advance(20_000)
+    expect(seized.error).toMatchObject({ code: 'HOLDFAST_ENGINE_FAILED', operation: 'inspect' })
+    expect(held.held).toBe(true)
+    await held.release()
+    expect(store.size.locks).toBe(0)
+  })
+
+  it('ends with the Holdfast', async () => {
+    const { clock, process } = rig()
+    const one = process()
+    await one.holdfast.mutex('m').acquire({ ttlMs: 30_000 })
+    const two = process()
+    Object.assign(two.engine, { release: async () => false })
+    const seized = watch(seize(two.holdfast.core, placeOf(two), true))
+    await clock.advance(200)
+    expect(seized.settled).toBe(false)
+    await two.holdfast.close()
+    await clock.advance(200)
+    expect(seized.error).toMatchObject({ code: 'HOLDFAST_CLOSED' })
+    expect(two.told.filter((each) => each.startsWith('error'))).toEqual([])
+  })
+})
