@@ -10,13 +10,10 @@ const alias = [
   { find: /^holdfast\/sqlite$/, replacement: source('engines/sqlite/index.ts') },
   { find: /^holdfast\/quorum$/, replacement: source('engines/quorum/index.ts') },
   { find: /^holdfast\/memory$/, replacement: source('engines/memory/index.ts') },
-<<<<<<< HEAD
   { find: /^holdfast\/opentelemetry$/, replacement: source('opentelemetry/index.ts') },
-=======
   { find: /^holdfast\/web-locks$/, replacement: source('faces/web-locks/index.ts') },
   { find: /^holdfast\/redlock$/, replacement: source('faces/redlock/index.ts') },
   { find: /^holdfast\/redis-semaphore$/, replacement: source('faces/redis-semaphore/index.ts') },
->>>>>>> faces
   { find: /^holdfast\/testing$/, replacement: source('testing/index.ts') },
 ]
 

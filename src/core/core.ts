@@ -39,12 +39,9 @@ export class Core {
   readonly events: Events = new Events()
   readonly renewal: Renewal
   readonly reentry: Reentry
-<<<<<<< HEAD
   readonly traces: Traces
-=======
   /** Closing gives nothing back: what is held ends with its ttl. */
   leavesHeld = false
->>>>>>> faces
   readonly #host: string
   readonly #pid: number
   readonly #owed = new Set<Promise<void>>()
