@@ -39,7 +39,8 @@ export function drawDashboard(answered) {
     yAxis: drawn.map(({ yAxis }) => yAxis),
     series: drawn.flatMap(({ series }) => series),
   })
-  const svg = chart.renderToSVGString()
+  // Its styles are for hovering, which a picture in a page knows nothing of.
+  const svg = chart.renderToSVGString().replace(/<style[\s\S]*?<\/style>\s*/, '')
   chart.dispose()
   return `${svg}\n`
 }

@@ -35,17 +35,25 @@ const locks = [
   () => holdfast.readWriteLock('config:main').read,
 ]
 
-async function work() {
-  for (;;) {
-    await wait(random(1000) / pace)
-    const lock = /** @type {() => any} */ (locks[random(locks.length)])()
-    try {
-      // Most work is short; some outlasts a ttl and is renewed.
-      const hold = Math.random() < 0.03 ? 6000 : random(250)
-      await lock.run(() => wait(hold), { timeoutMs: 4000 })
-    } catch (error) {
-      if (!(error instanceof HoldfastError)) throw error
-    }
+/** @param {any} lock @param {number} holdMs */
+async function once(lock, holdMs) {
+  try {
+    await lock.run(() => wait(holdMs), { timeoutMs: 4000 })
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error
   }
 }
-await Promise.all(Array.from({ length: 5 }, work))
+
+/** Short work, as of requests. */
+async function serve() {
+  for (;;) {
+    await wait(random(1000) / pace)
+    await once(/** @type {() => any} */ (locks[random(locks.length)])(), random(250))
+  }
+}
+
+/** Long work that is renewed, as of jobs. */
+async function toil() {
+  for (;;) await once(holdfast.mutex(`import:${process.pid}`), 12_000)
+}
+await Promise.all([toil(), ...Array.from({ length: 5 }, serve)])

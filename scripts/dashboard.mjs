@@ -68,9 +68,9 @@ process.exit()
 async function breakLocks() {
   const { connect } = await import(new URL('../dist/index.js', import.meta.url).href)
   const holdfast = await connect(url)
-  for (let times = 0; times < 40; times++) {
+  for (let times = 0; times < 10; times++) {
     for await (const name of holdfast.names()) await holdfast.forceRelease(name)
-    await wait(100)
+    await wait(500)
   }
   await holdfast.close()
 }
@@ -96,7 +96,9 @@ async function draw() {
   for (const { panel, lines } of answered) {
     if (lines.length === 0) throw new Error(`the panel "${panel.title}" stays empty`)
     const points = lines.map(({ series }) => series.values.length)
-    console.log(`${panel.title}: ${lines.map(({ legend }) => legend).join(', ')} (${points})`)
+    console.log(
+      `${panel.title}: ${lines.map(({ legend }) => legend).join(', ')} (${points.join(', ')})`,
+    )
   }
   writeFileSync(picture, drawDashboard(answered))
   console.log(picture)

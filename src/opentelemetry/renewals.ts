@@ -1,3 +1,4 @@
+import { ROOT_CONTEXT } from '@opentelemetry/api'
 import type { RenewedPlace, RenewTrace } from '../core/traces.ts'
 import { ENGINE, errorAttributes, lockAttributes, RENEWAL_OUTCOME } from './attributes.ts'
 import type { LockNames } from './lock-names.ts'
@@ -14,13 +15,16 @@ export class Renewals {
   }
 
   end({ engine, error, places, tookMs = 0 }: RenewTrace): void {
-    this.#meters.renew.record(tookMs / 1000, { [ENGINE]: engine, ...errorAttributes(error) })
+    const attributes = { [ENGINE]: engine, ...errorAttributes(error) }
+    // One renewal serves many: it belongs to no trace, whatever is active while it is answered.
+    this.#meters.renew.record(tookMs / 1000, attributes, ROOT_CONTEXT)
     for (const renewed of places) {
       if (!renewed.leased) continue
       const { name, shape } = renewed.place
       const shown = this.#names.counted(this.#names.told(name))
-      const attributes = lockAttributes(engine, shape.kind, shown)
-      this.#meters.renewals.add(1, { ...attributes, [RENEWAL_OUTCOME]: outcomeOf(renewed) })
+      const lock = lockAttributes(engine, shape.kind, shown)
+      const outcome = { [RENEWAL_OUTCOME]: outcomeOf(renewed) }
+      this.#meters.renewals.add(1, { ...lock, ...outcome }, ROOT_CONTEXT)
     }
   }
 }

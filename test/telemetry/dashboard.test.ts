@@ -82,7 +82,7 @@ describe('the dashboard', () => {
     const [, pattern, plain] = wanted[0] ?? []
     const exact = new RegExp(`^(?:${pattern ?? plain})$`)
     const name = [...metrics.keys()].find((each) => exact.test(each))
-    expect(name, `${exact} among ${[...metrics.keys()]}`).toBeDefined()
+    expect(name, `${exact} among ${[...metrics.keys()].join()}`).toBeDefined()
     // Added by whoever scrapes.
     const labels = new Set([
       ...(metrics.get(name ?? '') ?? []),
