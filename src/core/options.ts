@@ -21,9 +21,9 @@ export interface LeaseOptions {
    */
   readonly minHoldMs?: number
   /**
-   * Ends a lease that is held this long, however well it is renewed, so that work that hangs does not
-   * keep the lock for ever: the lease is lost and the lock given back. 1 to 2147483647; no limit by
-   * default.
+   * Ends a lease that is held this long, however well it is renewed, so that work that hangs does
+   * not keep the lock for ever: the lease is lost and the lock given back. 1 to 2147483647; no
+   * limit by default.
    */
   readonly maxHoldMs?: number
   /** Keeps others out this long after a holder vanished without releasing. 0 by default. */

@@ -80,7 +80,7 @@ describe('metrics', () => {
     report()
     await holdfast.mutex('expires').acquire({ ttlMs: 1000, renew: false })
     await holdfast.mutex('broken').acquire({ ttlMs: 6000 })
-    await holdfast.forceRelease('broken')
+    await process().holdfast.forceRelease('broken')
     const kept = await holdfast.mutex('kept').acquire()
     await clock.advance(5000)
     await kept.release()
@@ -148,7 +148,7 @@ describe('metrics', () => {
     const { holdfast } = process()
     report()
     await holdfast.mutex('m').acquire({ ttlMs: 3000 })
-    await holdfast.forceRelease('m')
+    await process().holdfast.forceRelease('m')
     await clock.advance(3000)
     expect(await reports.series('holdfast.lease.renewals')).toEqual([
       { attributes: { ...LOCK, 'holdfast.renewal.outcome': 'refused' }, value: 1 },
