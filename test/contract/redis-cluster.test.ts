@@ -1,0 +1,13 @@
+import { engineContract } from 'holdfast/testing'
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import { type RunningCluster, startCluster } from '../support/cluster.ts'
+import { redisClusterWorld } from './redis-world.ts'
+
+describe('the redis engine on a Cluster', () => {
+  let cluster: RunningCluster
+  beforeAll(async () => {
+    cluster = await startCluster()
+  })
+  afterAll(() => cluster.stop())
+  engineContract({ describe, it, name: 'redis (Cluster)', start: () => redisClusterWorld(cluster) })
+})
