@@ -22,8 +22,8 @@ describe('a program that changed its import', () => {
   async function run(lines: readonly string[]): Promise<{ code: number | null; errors: string }> {
     const program = [
       `import { Redis } from 'ioredis'`,
-      `import { Redlock } from './faces/redlock/index.js'`,
-      `import { Mutex } from './faces/redis-semaphore/index.js'`,
+      `import { Redlock } from '${library}/faces/redlock/index.js'`,
+      `import { Mutex } from '${library}/faces/redis-semaphore/index.js'`,
       `const client = new Redis(${setting.server.port}, '127.0.0.1')`,
       ...lines,
     ].join('\n')
