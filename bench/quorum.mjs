@@ -69,6 +69,7 @@ async function quorum(name) {
 async function measure(turn) {
   const times = []
   const commandsBefore = await commandsRun()
+  const cpuBefore = process.cpuUsage()
   const from = performance.now()
   await Promise.all(
     Array.from({ length: Number(parallel) }, async (_, lane) => {
@@ -80,8 +81,10 @@ async function measure(turn) {
     }),
   )
   const perSecond = (Number(turns) / (performance.now() - from)) * 1000
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const cpuUs = (user + system) / Number(turns)
   const commands = ((await commandsRun()) - commandsBefore) / clients.length / Number(turns)
-  return { perSecond, p50: middle(times), commands }
+  return { perSecond, p50: middle(times), cpuUs, commands }
 }
 
 /** How many scripts all servers have run. */
@@ -110,6 +113,7 @@ console.table(
     what,
     'turns per second': Math.round(middle(list.map((each) => each.perSecond))),
     'p50 ms': Number(middle(list.map((each) => each.p50)).toFixed(2)),
+    'client CPU us per turn': Math.round(middle(list.map((each) => each.cpuUs))),
     'commands per node and turn': Number(middle(list.map((each) => each.commands)).toFixed(3)),
   })),
 )

@@ -19,6 +19,7 @@ import type { QuorumOptions } from './engines/quorum/index.ts'
 import type { RedisUrlOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { asyncContext } from './system/context.ts'
+import { traces } from './system/traces.ts'
 
 export type { About } from './core/about.ts'
 export type { AllLocks, AllMember } from './core/all.ts'
@@ -60,6 +61,7 @@ export { type OncePerOutcome, oncePer } from './core/once-per.ts'
 export type { AcquireOptions, LeaseOptions, RunOptions } from './core/options.ts'
 export type { ReadWriteLock } from './core/read-write-lock.ts'
 export type { PermitOptions, Semaphore, SemaphoreOptions } from './core/semaphore.ts'
+export type { AcquireTrace, HoldTrace, RenewedPlace, RenewTrace } from './core/traces.ts'
 
 /** Options of a Holdfast; the lease options are defaults for all of its locks. */
 export interface HoldfastOptions extends LeaseOptions {
@@ -168,6 +170,7 @@ function readOptions(options: HoldfastOptions): Omit<CoreParts, 'engine'> {
     host: hostname(),
     pid: process.pid,
     context: asyncContext(),
+    traces,
   }
 }
 

@@ -64,7 +64,11 @@ const synonyms: readonly Ban[] = [
     /\b(drivers?|backends?|providers?|adapters?)\b/i,
     'say "engine" or, for ioredis and others, "client"',
   ],
-  [/[a-z](Driver|Backend|Provider|Adapter)\b/, 'say "engine" or, for ioredis and others, "client"'],
+  [
+    // TracerProvider and MeterProvider are OpenTelemetry's own names.
+    /[a-z](?<![Tt]racer|[Mm]eter)(Driver|Backend|Provider|Adapter)\b/,
+    'say "engine" or, for ioredis and others, "client"',
+  ],
   [/\b(mutexes|semaphores?) handle\b|\block handle\b/i, 'say "lease"'],
 ]
 

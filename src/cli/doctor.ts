@@ -7,12 +7,15 @@ import { shownUrl, withoutSecrets } from './secret.ts'
 import { DOCTOR } from './specs/looking.ts'
 import { type Style, styleFor, widthFor } from './style.ts'
 import { count, visible, wrap } from './text.ts'
+import { tellWarnings } from './warnings.ts'
 
 /** Checks the engine; exits with 1 when something endangers a promise. */
 export async function doctor(args: readonly string[], world: World): Promise<number> {
   const parsed = parse(DOCTOR, args)
   wordsOf(DOCTOR, parsed, 0)
   const url = urlOf(parsed, world.env)
+  // They are among the findings.
+  tellWarnings(() => {})
   const holdfast = await open(url)
   try {
     const told = await explained(url, async () => await holdfast.diagnose())

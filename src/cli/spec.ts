@@ -42,8 +42,9 @@ export const URL_OPTION: OptionSpec = {
   name: 'url',
   value: 'url',
   text:
-    'Where the locks are: redis://, rediss://, valkey://, valkeys://, sqlite:. ' +
-    'HOLDFAST_URL by default; without either, a file of yours on this machine.',
+    'Where the locks are: redis://, valkey://, with s for TLS, with +sentinel or +cluster; ' +
+    'sqlite:<file>; quorum:<url>,<url>,<url>. HOLDFAST_URL by default; without either, a file ' +
+    'of yours on this machine.',
 }
 
 export const HELP_OPTION: OptionSpec = { name: 'help', short: 'h', text: 'Show this help.' }

@@ -63,11 +63,9 @@ export function visible(text: string): string {
   })
 }
 
-const WIDE = new RegExp(
-  String.raw`[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3` +
-    String.raw`\uf900-\ufaff\uff00-\uff60\uffe0-\uffe6]`,
-  'u',
-)
+const EAST_ASIAN =
+  '\\u1100-\\u115f\\u2e80-\\ua4cf\\uac00-\\ud7a3\\uf900-\\ufaff\\uff00-\\uff60\\uffe0-\\uffe6'
+const WIDE = new RegExp(`[\\p{Emoji_Presentation}${EAST_ASIAN}]`, 'u')
 
 /** How many columns of a terminal the text takes. */
 export function displayWidth(text: string): number {

@@ -2,9 +2,10 @@ import { onAbort } from './abort.ts'
 import type { Core } from './core.ts'
 import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
 import { AcquireTimeoutError, closedError, EngineError, ReplicaError } from './errors.ts'
-import { Lease, trustedUntil } from './lease.ts'
+import { type Keeping, Lease, trustedUntil } from './lease.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
+import type { AcquireTrace } from './traces.ts'
 
 /** Why a call stops to listen. Told once and for all: an abort without a reason makes an error. */
 const SETTLED: Error = new Error('The call is over')
@@ -12,7 +13,7 @@ const SETTLED: Error = new Error('The call is over')
 /** How a place is asked for. */
 export interface Request {
   readonly place: Place
-  readonly renew: boolean
+  readonly keeping: Keeping
   /** `Infinity` waits for ever, 0 tries once. */
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
@@ -30,21 +31,67 @@ export interface Request {
  * `EngineError`, `ShapeError`, or `HOLDFAST_CLOSED`. Whatever the outcome, no place is left behind.
  */
 export function acquire(core: Core, request: Request): Promise<Lease | Absent> {
+  if (core.traces.acquire.watched) return traced(core, request)
   return new Promise((resolve, reject) => {
-    const { signal } = request
-    if (signal?.aborted) reject(signal.reason as Error)
-    else if (core.closed) reject(closedError(request.place.name))
-    else new Acquisition(core, request, resolve, reject).start()
+    const refused = begin(core, request, { resolve, reject })
+    if (refused !== undefined) reject(refused)
   })
+}
+
+/** Tells watchers outside how the call begins and ends, each before the caller hears of it. */
+function traced(core: Core, request: Request): Promise<Lease | Absent> {
+  const { clock, engine, traces } = core
+  const { name, shape, permits, identity } = request.place
+  const { timeoutMs } = request
+  const { kind } = shape
+  const told: AcquireTrace = { engine: engine.name, name, kind, permits, identity, timeoutMs }
+  const startedAt = clock.now()
+  const end = (outcome: Pick<AcquireTrace, 'result' | 'error'>) => {
+    told.waitedMs = clock.now() - startedAt
+    traces.acquire.end(Object.assign(told, outcome))
+  }
+  return new Promise((resolve, reject) => {
+    const asker: Asker = {
+      told,
+      resolve(answer) {
+        end({ result: answer instanceof Lease ? answer : null })
+        resolve(answer)
+      },
+      reject(error) {
+        end({ error })
+        reject(error)
+      },
+    }
+    const refused = traces.acquire.begin(told, () => begin(core, request, asker))
+    // Watchers hear of a beginning before they hear of its end.
+    if (refused !== undefined) asker.reject(refused)
+  })
+}
+
+/** Whoever asked, and gets one answer. */
+interface Asker {
+  readonly resolve: (answer: Lease | Absent) => void
+  readonly reject: (reason: Error) => void
+  /** What watchers were told of the call. */
+  readonly told?: AcquireTrace
+}
+
+/** Starts the call, or returns why it is over before anything is asked of the engine. */
+function begin(core: Core, request: Request, asker: Asker): Error | undefined {
+  const { place, signal } = request
+  if (signal?.aborted) return signal.reason as Error
+  if (core.closed) return closedError(place.name)
+  new Acquisition(core, request, asker).start()
+  return undefined
 }
 
 /** One call that wants a lease, from its first request to its only answer. */
 class Acquisition implements Tended {
   readonly place: Place
+  readonly leased = false
   readonly #core: Core
   readonly #request: Request
-  readonly #resolve: (answer: Lease | Absent) => void
-  readonly #reject: (reason: Error) => void
+  readonly #asker: Asker
   readonly #startedAt: number
   readonly #wait: boolean
   readonly deadline: number
@@ -69,17 +116,11 @@ class Acquisition implements Tended {
   #failures = 0
   #lastError: EngineError | undefined
 
-  constructor(
-    core: Core,
-    request: Request,
-    resolve: (answer: Lease | Absent) => void,
-    reject: (reason: Error) => void,
-  ) {
+  constructor(core: Core, request: Request, asker: Asker) {
     this.#core = core
     this.#request = request
     this.place = request.place
-    this.#resolve = resolve
-    this.#reject = reject
+    this.#asker = asker
     this.#wait = request.timeoutMs > 0
     this.#startedAt = core.clock.now()
     this.#answeredAt = this.#startedAt
@@ -107,7 +148,7 @@ class Acquisition implements Tended {
         this.#occupant = standing.occupant ?? this.#occupant
         // A look at a grant that came too late says nothing about who holds the lock.
         if (!this.#wait && this.#overdueSince === undefined) {
-          return this.#settle(() => this.#resolve(standing))
+          return this.#settle(() => this.#asker.resolve(standing))
         }
         // The line lost the place; the ticket brings it back where it stood.
         return this.#join()
@@ -200,15 +241,16 @@ class Acquisition implements Tended {
     this.#won = true
     this.#settle(() => {
       const { make = Lease } = this.#request
-      const lease = new make(core, this.place, held.fence, until, this.#request.renew)
+      const lease = new make(core, this.place, held.fence, until, this.#request.keeping)
       const waitedMs = core.clock.now() - this.#startedAt
+      this.#asker.resolve(lease)
+      lease.begin(this.#asker.told)
       core.events.emit('granted', { lease, waitedMs })
-      this.#resolve(lease)
     })
   }
 
   #waits(waiting: Waiting): void {
-    const { events, renewal } = this.#core
+    const { events, renewal, traces } = this.#core
     this.#overdueSince = undefined
     const moved = this.#seen?.ahead !== waiting.ahead
     if (this.#seen === undefined) this.#request.joined?.()
@@ -216,6 +258,12 @@ class Acquisition implements Tended {
     // Whoever was seen before the line moved has left, and not every look says who came.
     this.#occupant = waiting.occupant ?? (moved ? undefined : this.#occupant)
     if (moved) {
+      const { told } = this.#asker
+      if (told !== undefined) {
+        told.joinedAhead ??= waiting.ahead
+        told.ahead = waiting.ahead
+        traces.waiting(told)
+      }
       events.emit('waiting', {
         name: this.place.name,
         identity: this.place.identity,
@@ -268,7 +316,7 @@ class Acquisition implements Tended {
 
   #fail(reason: Error): void {
     if (this.#settled) return
-    this.#settle(() => this.#reject(reason))
+    this.#settle(() => this.#asker.reject(reason))
     // A request under way cleans up after itself, once its answer says what there is.
     const mayBeKnown = this.#answered || this.#doubtful
     if (this.#joining !== undefined) this.#core.owe(this.#joining)

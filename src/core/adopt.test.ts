@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { type Process, rig, watch } from '../../test/support/rig.ts'
 import { adopt } from './adopt.ts'
+import { DEFAULT_LEASE } from './options.ts'
+
+const KEPT = DEFAULT_LEASE
 
 function placeOf({ holdfast }: Process, identity: string, ttlMs = 5000) {
   const { core } = holdfast
@@ -13,7 +16,7 @@ describe('a lease that is taken over', () => {
     const { clock, process } = rig()
     const [one, two] = [process(), process()]
     const first = await one.holdfast.mutex('m').acquire({ ttlMs: 1000, renew: false })
-    const lease = await adopt(two.holdfast.core, placeOf(two, first.identity), true)
+    const lease = await adopt(two.holdfast.core, placeOf(two, first.identity), KEPT)
     expect(lease?.fence).toBe(first.fence)
     await clock.advance(20_000)
     expect(first.held).toBe(false)
@@ -25,14 +28,14 @@ describe('a lease that is taken over', () => {
     const { clock, process } = rig()
     const [one, two] = [process(), process()]
     const { core } = two.holdfast
-    expect(await adopt(core, placeOf(two, 'a'.repeat(32)), true)).toBeNull()
+    expect(await adopt(core, placeOf(two, 'a'.repeat(32)), KEPT)).toBeNull()
     const first = await one.holdfast.mutex('m').acquire({ ttlMs: 1000, renew: false })
-    expect(await adopt(core, placeOf(two, 'a'.repeat(32)), true)).toBeNull()
+    expect(await adopt(core, placeOf(two, 'a'.repeat(32)), KEPT)).toBeNull()
     await clock.advance(1100)
-    expect(await adopt(core, placeOf(two, first.identity), true)).toBeNull()
+    expect(await adopt(core, placeOf(two, first.identity), KEPT)).toBeNull()
     // An engine that says nothing knows nothing.
     Object.assign(two.engine, { renew: async () => [] })
-    expect(await adopt(core, placeOf(two, first.identity), true)).toBeNull()
+    expect(await adopt(core, placeOf(two, first.identity), KEPT)).toBeNull()
   })
 
   it('is none when the answer came after its end', async () => {
@@ -40,18 +43,18 @@ describe('a lease that is taken over', () => {
     const two = process()
     const held = { state: 'held', fence: 1, deadline: clock.now() } as const
     Object.assign(two.engine, { renew: async () => [held] })
-    expect(await adopt(two.holdfast.core, placeOf(two, 'a'.repeat(32)), true)).toBeNull()
+    expect(await adopt(two.holdfast.core, placeOf(two, 'a'.repeat(32)), KEPT)).toBeNull()
   })
 
   it('rejects when the engine does not answer, or is closed', async () => {
     const { clock, process } = rig()
     const two = process({ plan: [{ operations: ['renew'], unknown: 1 }] })
     const { core } = two.holdfast
-    const taken = watch(adopt(core, placeOf(two, 'a'.repeat(32)), true))
+    const taken = watch(adopt(core, placeOf(two, 'a'.repeat(32)), KEPT))
     await clock.advance(10_000)
     expect(taken.error).toMatchObject({ code: 'HOLDFAST_ENGINE_FAILED' })
     await two.holdfast.close()
-    const late = adopt(core, placeOf(two, 'a'.repeat(32)), true)
+    const late = adopt(core, placeOf(two, 'a'.repeat(32)), KEPT)
     await expect(late).rejects.toMatchObject({ code: 'HOLDFAST_CLOSED' })
   })
 })

@@ -69,11 +69,12 @@ async function takeOne(
   { stop, first }: { stop: AbortSignal; first: boolean },
 ): Promise<Lease | Absent> {
   // Kept alive until all are had, also where the lease is not to renew itself afterwards.
-  const place = core.place({ ...ask, settings: { ...settings, renew: true } })
+  const keeping = { ...settings, renew: true }
+  const place = core.place({ ...ask, settings: keeping })
   const { name } = place
   const leftMs = Math.max(0, until - core.clock.now())
   try {
-    return await acquire(core, { place, renew: true, timeoutMs: leftMs, signal: stop })
+    return await acquire(core, { place, keeping, timeoutMs: leftMs, signal: stop })
   } catch (error) {
     if (error instanceof AcquireTimeoutError) {
       throw new AcquireTimeoutError(name, timeoutMs, error)

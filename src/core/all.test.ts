@@ -153,6 +153,7 @@ describe('all', () => {
     const world = rig()
     const { clock } = world
     const { engine, holdfast, a, b } = several(world)
+    const { holdfast: other } = world.process()
     const acquire = engine.acquire.bind(engine)
     let tries = 0
     Object.assign(engine, {
@@ -160,7 +161,7 @@ describe('all', () => {
         const standing = await acquire(claim as never)
         // Each time the first lock is taken away before the second is had.
         if (claim.name === 'b' && ++tries < 100) {
-          await holdfast.forceRelease('a')
+          await other.forceRelease('a')
           await clock.advance(200)
         }
         return standing

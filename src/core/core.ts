@@ -8,6 +8,7 @@ import type { LeaseSettings } from './options.ts'
 import { type Hold, Reentry } from './reentry.ts'
 import { Renewal } from './renewal.ts'
 import { persist } from './retry.ts'
+import type { Traces } from './traces.ts'
 
 /** Longest time a silent waiter or an unclaimed grant may cost, whatever the ttl. */
 const MOST_WAIT_TTL_MS = 10_000
@@ -24,6 +25,8 @@ export interface CoreParts {
   readonly pid: number
   /** Carries along which locks the work that runs now stands inside. */
   readonly context: Context<Hold | undefined>
+  /** Tells watchers outside what is under way. */
+  readonly traces: Traces
 }
 
 /** What the locks and leases of one Holdfast share. */
@@ -36,6 +39,7 @@ export class Core {
   readonly events: Events = new Events()
   readonly renewal: Renewal
   readonly reentry: Reentry
+  readonly traces: Traces
   /** Closing gives nothing back: what is held ends with its ttl. */
   leavesHeld = false
   readonly #host: string
@@ -50,8 +54,9 @@ export class Core {
     this.random = parts.random
     this.defaults = parts.defaults
     this.requestTimeoutMs = parts.requestTimeoutMs
+    this.traces = parts.traces
     this.reentry = new Reentry(parts.context)
-    this.renewal = new Renewal(parts.engine, this.#clockForAll(parts.clock))
+    this.renewal = new Renewal(parts.engine, this.#clockForAll(parts.clock), parts.traces.renew)
     this.#host = parts.host
     this.#pid = parts.pid
   }

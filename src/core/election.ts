@@ -71,8 +71,13 @@ export class Election {
     if (note !== undefined) checkText('note', note)
     const core = this.#core
     const place = core.place({ name: this.name, shape: SHAPE, permits: 1, settings, note })
-    const { renew } = settings
-    const answer = await acquire(core, { place, renew, timeoutMs, signal, make: Leadership })
+    const answer = await acquire(core, {
+      place,
+      keeping: settings,
+      timeoutMs,
+      signal,
+      make: Leadership,
+    })
     if (answer instanceof Leadership) return answer
     const { occupant } = answer as { occupant?: never }
     throw new AcquireTimeoutError(this.name, timeoutMs, { occupant })

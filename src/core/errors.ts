@@ -59,11 +59,11 @@ export class AcquireTimeoutError extends HoldfastError {
 }
 
 /**
- * Why a lease is gone: `expired` without a confirmed renewal, `refused` because the engine no longer
- * knows it, `released` by its own holder, or `short` when less time is left than `assertHeld` asked
- * for.
+ * Why a lease is gone: `expired` without a confirmed renewal, `overdue` when it was held for all of
+ * its `maxHoldMs`, `refused` because the engine no longer knows it, `released` by its own holder, or
+ * `short` when less time is left than `assertHeld` asked for.
  */
-export type LossReason = 'expired' | 'refused' | 'short' | 'released'
+export type LossReason = 'expired' | 'overdue' | 'refused' | 'short' | 'released'
 
 /** Work ran, or was about to run, without its lease. It is also the reason of `lease.signal`. */
 export class LeaseLostError extends HoldfastError {
@@ -74,6 +74,7 @@ export class LeaseLostError extends HoldfastError {
   constructor(lock: string, fence: number, reason: LossReason, cause?: unknown) {
     const told = {
       expired: 'ended before a renewal was confirmed',
+      overdue: 'was held for all of its maxHoldMs',
       refused: 'was released, taken over or deleted by somebody else',
       short: 'has less time left than asked for',
       released: 'was released before',

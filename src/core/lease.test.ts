@@ -48,6 +48,35 @@ describe('a lease', () => {
     expect(told).toEqual(['granted: m', 'lost: expired'])
   })
 
+  it('ends after maxHoldMs, however well it is renewed, and the next is granted', async () => {
+    const { clock, process } = rig()
+    const { holdfast, told } = process()
+    const rival = process()
+    const mutex = holdfast.mutex('m', { ttlMs: 1000, maxHoldMs: 5000 })
+    const hangs = watch(mutex.run(() => new Promise(() => undefined)))
+    await clock.advance(1)
+    const granted = watch(rival.holdfast.mutex('m').acquire())
+    await clock.advance(4990)
+    expect(granted.settled).toBe(false)
+    expect(told).toEqual(['granted: m'])
+    await clock.advance(10)
+    expect(told).toEqual(['granted: m', 'lost: overdue'])
+    expect(granted.value?.held).toBe(true)
+    expect(hangs.settled).toBe(false)
+  })
+
+  it('is overdue for whoever asks before the timer could tell', async () => {
+    const { clock, process } = rig()
+    const lease = await process().holdfast.mutex('m').acquire({ maxHoldMs: 100, renew: false })
+    expect(lease.remainingMs).toBe(100)
+    clock.now = () => 150
+    expect(() => lease.assertHeld()).toThrow('was held for all of its maxHoldMs')
+    expect(lease.signal.reason).toMatchObject({ reason: 'overdue' })
+    expect(await lease.release()).toBe(false)
+    await clock.advance(1)
+    expect(await process().holdfast.mutex('m').tryAcquire()).not.toBeNull()
+  })
+
   it('is told lost before another can be granted it, when the engine falls silent', async () => {
     const { clock, process } = rig()
     const holder = process({ plan: [{ fromMs: 10, ...SILENT }] })

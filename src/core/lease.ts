@@ -11,6 +11,7 @@ import {
 import { checkWhole, MAX_MS } from './options.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
+import type { AcquireTrace, HoldTrace } from './traces.ts'
 
 /** Share of the ttl by which two clocks may drift apart during one lease, plus rounding. */
 const DRIFT = 0.01
@@ -27,6 +28,12 @@ const SLACK = 1 / 6
  * `release` was called.
  */
 export type LeaseState = 'held' | 'jeopardy' | 'lost' | 'released'
+
+/** How long a lease is kept. */
+export interface Keeping {
+  readonly renew: boolean
+  readonly maxHoldMs: number
+}
 
 /**
  * The latest moment up to which a holder may trust a lease that the engine granted or confirmed for
@@ -58,14 +65,14 @@ export class Lease implements AsyncDisposable {
   readonly #tending: LeaseTending
 
   /** @internal */
-  constructor(core: Core, place: Place, fence: number, until: number, renew: boolean) {
+  constructor(core: Core, place: Place, fence: number, until: number, keeping: Keeping) {
     this.name = place.name
     this.kind = place.shape.kind
     this.permits = place.permits
     this.shape = place.shape
     this.fence = fence
     this.identity = place.identity
-    this.#tending = new LeaseTending(core, place, until, renew, this)
+    this.#tending = new LeaseTending(core, place, until, keeping, this)
   }
 
   /**
@@ -122,6 +129,11 @@ export class Lease implements AsyncDisposable {
     await this.#tending.dispose()
   }
 
+  /** @internal The grant is known to the caller: from here on it is told to watchers outside. */
+  begin(acquire: AcquireTrace | undefined): void {
+    this.#tending.begin(acquire)
+  }
+
   /** @internal Gives back what was never used: no minimum hold applies. Never rejects. */
   async giveBack(): Promise<void> {
     await this.#tending.dispose({ force: true })
@@ -146,10 +158,12 @@ export class Lease implements AsyncDisposable {
 /** Keeps one lease alive. Apart from `Lease`, so that users see the lease and nothing else. */
 class LeaseTending implements Tended {
   readonly place: Place
+  readonly leased = true
   readonly #core: Core
   readonly #lease: Lease
   #renews: boolean
   readonly #grantedAt: number
+  readonly #overdueAt: number
   #until: number
   #state: LeaseState = 'held'
   #failures = 0
@@ -160,20 +174,30 @@ class LeaseTending implements Tended {
   /** Made on first use: most leases end before anybody asks for their signal. */
   #controller: AbortController | undefined
   #releasing: Promise<boolean> | undefined
+  /** What watchers were told at the grant, until they are told of the end. */
+  #told: HoldTrace | undefined
 
-  constructor(core: Core, place: Place, until: number, renews: boolean, lease: Lease) {
+  constructor(core: Core, place: Place, until: number, keeping: Keeping, lease: Lease) {
     this.#core = core
     this.place = place
     this.#lease = lease
-    this.#renews = renews
+    this.#renews = keeping.renew
     this.#grantedAt = core.clock.now()
+    this.#overdueAt = this.#grantedAt + keeping.maxHoldMs
     this.#until = until
     core.renewal.tend(this)
     this.#scheduleNext()
   }
 
+  begin(acquire: AcquireTrace | undefined): void {
+    const { engine, traces } = this.#core
+    if (!traces.hold.watched) return
+    this.#told = { engine: engine.name, lease: this.#lease, acquire }
+    traces.hold.begin(this.#told, () => undefined)
+  }
+
   get deadline(): number {
-    return this.#until
+    return Math.min(this.#until, this.#overdueAt)
   }
 
   get state(): LeaseState {
@@ -184,7 +208,7 @@ class LeaseTending implements Tended {
   get remainingMs(): number {
     this.#noticeDeadline()
     const alive = this.#state === 'held' || this.#state === 'jeopardy'
-    return alive ? this.#until - this.#core.clock.now() : 0
+    return alive ? this.deadline - this.#core.clock.now() : 0
   }
 
   get signal(): AbortSignal {
@@ -219,7 +243,10 @@ class LeaseTending implements Tended {
   }
 
   expire(): void {
-    this.#lose('expired')
+    const overdue = this.#overdueAt < this.#until
+    this.#lose(overdue ? 'overdue' : 'expired')
+    // The engine would keep it until its ttl is over. Whoever held it has been told.
+    if (overdue) this.#core.abandon(this.place)
   }
 
   async shutdown(): Promise<void> {
@@ -239,7 +266,7 @@ class LeaseTending implements Tended {
     core.assertOpen(place.name)
     this.assertHeld(0)
     const [standing] = await core.reach(async () => {
-      const standings = await core.engine.renew([place])
+      const standings = await core.renewal.ask([this])
       if (standings[0]?.state === 'unknown') throw standings[0].error
       return standings
     }, this.#until)
@@ -297,9 +324,11 @@ class LeaseTending implements Tended {
       const released = there || doubtful
       const heldMs = core.clock.now() - this.#grantedAt
       if (released) core.events.emit('released', { lease: this.#lease, heldMs })
+      this.#over(released ? undefined : this.#lossError('refused'))
       return released
     } catch (error) {
       core.abandon(place, options)
+      this.#over(error)
       throw error
     }
   }
@@ -343,7 +372,7 @@ class LeaseTending implements Tended {
   /** A blocked event loop or a suspended machine may ask before the timer could fire. */
   #noticeDeadline(): void {
     const open = this.#state === 'held' || this.#state === 'jeopardy'
-    if (open && this.#core.clock.now() >= this.#until) this.#lose('expired')
+    if (open && this.#core.clock.now() >= this.deadline) this.expire()
   }
 
   #lose(reason: LossReason): void {
@@ -351,6 +380,7 @@ class LeaseTending implements Tended {
     this.#core.renewal.stop(this)
     this.#loss = this.#lossError(reason)
     this.#end(this.#loss)
+    this.#over(this.#loss)
     this.#core.events.emit('lost', { lease: this.#lease, error: this.#loss })
   }
 
@@ -358,6 +388,16 @@ class LeaseTending implements Tended {
   #end(reason: HoldfastError): void {
     this.#ended ??= reason
     this.#controller?.abort(this.#ended)
+  }
+
+  /** Tells watchers outside that nothing is held any more, and why that is an error. */
+  #over(error?: unknown): void {
+    const told = this.#told
+    if (told === undefined) return
+    this.#told = undefined
+    told.heldMs = this.#core.clock.now() - this.#grantedAt
+    if (error !== undefined) told.error = error
+    this.#core.traces.hold.end(told)
   }
 
   #lossError(reason: LossReason): LeaseLostError {

@@ -113,6 +113,6 @@ export class Lock<Extra = unknown> {
     const permits = this.#permits(options)
     const signal = waitSignal(options)
     const place = this.#core.place({ name: this.name, shape: this.#shape, permits, settings })
-    return await acquire(this.#core, { place, renew: settings.renew, timeoutMs, signal })
+    return await acquire(this.#core, { place, keeping: settings, timeoutMs, signal })
   }
 }

@@ -20,7 +20,8 @@ describe('lease settings', () => {
   })
 
   it('take each option over its default, and change no default', () => {
-    const asked = { ttlMs: 20, renew: false, minHoldMs: 1, lockDelayMs: 2, label: 'x' }
+    const times = { ttlMs: 20, minHoldMs: 1, maxHoldMs: 9, lockDelayMs: 2 }
+    const asked = { ...times, renew: false, label: 'x' }
     expect(leaseSettings(asked, DEFAULT_LEASE)).toEqual(asked)
     expect(leaseSettings({ renew: true }, asked)).toEqual({ ...asked, renew: true })
     expect(DEFAULT_LEASE.ttlMs).toBe(10_000)
@@ -32,6 +33,7 @@ describe('lease settings', () => {
     [{ ttlMs: '20' }, TypeError, 'ttlMs must be a number, got "20".'],
     [{ ttlMs: null }, TypeError, 'ttlMs must be a number, got null.'],
     [{ minHoldMs: -1 }, RangeError, 'minHoldMs must be a whole number from 0 to'],
+    [{ maxHoldMs: 0 }, RangeError, 'maxHoldMs must be a whole number from 1 to 2147483647, got 0.'],
     [{ lockDelayMs: Number.NaN }, RangeError, 'lockDelayMs must be a whole number'],
     [{ renew: 1 }, TypeError, 'renew must be true or false, got 1.'],
     [{ label: 7 }, TypeError, 'label must be a string, got 7.'],
@@ -97,12 +99,13 @@ describe('checks', () => {
   it('let pass what is right', () => {
     checkText('prefix', '')
     checkWhole('limit', 1, 1, 1)
-    checkObject('options', [])
+    checkObject('options', {})
     checkFunction('work', () => {})
   })
 
   it('name what is wrong', () => {
     expect(() => checkFunction('work', {})).toThrow('work must be a function, got an object.')
+    expect(() => checkObject('options', [])).toThrow('options must be an object, got an array.')
     expect(() => checkWhole('limit', 2, 0, 1)).toThrow('limit must be a whole number from 0 to 1')
   })
 })

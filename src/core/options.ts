@@ -20,6 +20,12 @@ export interface LeaseOptions {
    * default.
    */
   readonly minHoldMs?: number
+  /**
+   * Ends a lease that is held this long, however well it is renewed, so that work that hangs does
+   * not keep the lock for ever: the lease is lost and the lock given back. 1 to 2147483647; no
+   * limit by default.
+   */
+  readonly maxHoldMs?: number
   /** Keeps others out this long after a holder vanished without releasing. 0 by default. */
   readonly lockDelayMs?: number
   /** Shown to whoever inspects the lock. At most 200 characters. */
@@ -49,6 +55,7 @@ export interface LeaseSettings {
   readonly ttlMs: number
   readonly renew: boolean
   readonly minHoldMs: number
+  readonly maxHoldMs: number
   readonly lockDelayMs: number
   readonly label: string | undefined
 }
@@ -57,6 +64,7 @@ export const DEFAULT_LEASE: LeaseSettings = {
   ttlMs: 10_000,
   renew: true,
   minHoldMs: 0,
+  maxHoldMs: Number.POSITIVE_INFINITY,
   lockDelayMs: 0,
   label: undefined,
 }
@@ -68,9 +76,10 @@ export function leaseSettings(
 ): LeaseSettings {
   if (options === undefined) return defaults
   checkObject('options', options)
-  const { ttlMs, renew, minHoldMs, lockDelayMs, label } = options
+  const { ttlMs, renew, minHoldMs, maxHoldMs, lockDelayMs, label } = options
   if (ttlMs !== undefined) checkWhole('ttlMs', ttlMs, MIN_TTL_MS, MAX_MS)
   if (minHoldMs !== undefined) checkWhole('minHoldMs', minHoldMs, 0, MAX_MS)
+  if (maxHoldMs !== undefined) checkWhole('maxHoldMs', maxHoldMs, 1, MAX_MS)
   if (lockDelayMs !== undefined) checkWhole('lockDelayMs', lockDelayMs, 0, MAX_MS)
   if (renew !== undefined && typeof renew !== 'boolean') {
     throw new TypeError(`renew must be true or false, got ${show(renew)}.`)
@@ -80,6 +89,7 @@ export function leaseSettings(
     ttlMs: ttlMs ?? defaults.ttlMs,
     renew: renew ?? defaults.renew,
     minHoldMs: minHoldMs ?? defaults.minHoldMs,
+    maxHoldMs: maxHoldMs ?? defaults.maxHoldMs,
     lockDelayMs: lockDelayMs ?? defaults.lockDelayMs,
     label: label ?? defaults.label,
   }
@@ -149,7 +159,7 @@ export function checkWhole(option: string, value: unknown, least: number, most: 
 }
 
 export function checkObject(option: string, value: unknown): asserts value is object {
-  if (typeof value !== 'object' || value === null) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${option} must be an object, got ${show(value)}.`)
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { traces } from '../system/traces.ts'
 import { SimulatedClock } from '../testing/simulated-clock.ts'
 import type { Engine, Place, Standing, Unknown } from './engine.ts'
 import { EngineError } from './errors.ts'
@@ -16,7 +17,7 @@ function world(renew: (places: readonly Place[]) => Promise<readonly (Standing |
       return await renew(places)
     },
   } as unknown as Engine
-  const renewal = new Renewal(engine, clock)
+  const renewal = new Renewal(engine, clock, traces.renew)
   const log: string[] = []
   const tended = (
     name: string,
@@ -25,6 +26,7 @@ function world(renew: (places: readonly Place[]) => Promise<readonly (Standing |
   ): Tended => {
     const made: Tended = {
       place: { name } as Place,
+      leased: false,
       deadline,
       stands: (standing) => {
         log.push(`${name} ${standing.state} at ${clock.now()}`)

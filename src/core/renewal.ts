@@ -1,6 +1,7 @@
 import type { Clock, Timer } from './clock.ts'
 import type { Engine, Place, Standing, Unknown } from './engine.ts'
 import { EngineError } from './errors.ts'
+import type { RenewTrace, Trace } from './traces.ts'
 
 /** Most places in one renewal: bounds how long one call keeps a server busy. */
 const BATCH = 250
@@ -8,6 +9,8 @@ const BATCH = 250
 /** Somebody whose place is kept alive: a lease, or a call that waits for one. */
 export interface Tended {
   readonly place: Place
+  /** Whether it is a lease; if not, it waits. */
+  readonly leased: boolean
   /** When `expire` is due on the clock; `Infinity` for never. Read anew at every round. */
   readonly deadline: number
   /** Told where the place stands. Schedules the next look, or none. */
@@ -33,13 +36,15 @@ interface Entry {
 export class Renewal {
   readonly #engine: Engine
   readonly #clock: Clock
+  readonly #trace: Trace<RenewTrace>
   readonly #entries = new Map<Tended, Entry>()
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  constructor(engine: Engine, clock: Clock) {
+  constructor(engine: Engine, clock: Clock, trace: Trace<RenewTrace>) {
     this.#engine = engine
     this.#clock = clock
+    this.#trace = trace
   }
 
   /** Everybody tended now. */
@@ -64,6 +69,12 @@ export class Renewal {
 
   stop(tended: Tended): void {
     this.#entries.delete(tended)
+  }
+
+  /** Renews them in one engine call, and says where each stands. Rejects as the engine does. */
+  ask(batch: readonly Tended[]): Promise<readonly (Standing | Unknown)[]> {
+    const renewed = () => this.#engine.renew(batch.map(({ place }) => place))
+    return this.#trace.watched ? this.#traced(batch, renewed) : renewed()
   }
 
   /** Ends the timer. Nothing is told any more. */
@@ -125,7 +136,7 @@ export class Renewal {
   async #renew(batch: readonly Tended[]): Promise<void> {
     let standings: readonly (Standing | Unknown)[]
     try {
-      standings = await this.#engine.renew(batch.map((tended) => tended.place))
+      standings = await this.ask(batch)
     } catch (cause) {
       const unknown: Unknown = { state: 'unknown', error: this.#failure(cause) }
       standings = batch.map(() => unknown)
@@ -139,6 +150,26 @@ export class Renewal {
       if (entry.dueAt < Number.POSITIVE_INFINITY) this.#armFor(entry.dueAt)
       tended.stands(standing)
     })
+  }
+
+  async #traced(
+    batch: readonly Tended[],
+    renewed: () => Promise<readonly (Standing | Unknown)[]>,
+  ): Promise<readonly (Standing | Unknown)[]> {
+    const places = batch.map(({ place, leased }) => ({ place, leased }))
+    const told: RenewTrace = { engine: this.#engine.name, places }
+    const startedAt = this.#clock.now()
+    try {
+      const standings = await this.#trace.begin(told, renewed)
+      places.forEach((place, index) => Object.assign(place, { standing: standings[index] }))
+      return standings
+    } catch (error) {
+      told.error = error
+      throw error
+    } finally {
+      told.tookMs = this.#clock.now() - startedAt
+      this.#trace.end(told)
+    }
   }
 
   #failure(cause: unknown): EngineError {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { type Process, rig, watch } from '../../test/support/rig.ts'
+import { DEFAULT_LEASE } from './options.ts'
 import { seize } from './seize.ts'
+
+const KEPT = DEFAULT_LEASE
 
 function placeOf({ holdfast }: Process, name = 'm') {
   const { core } = holdfast
@@ -14,7 +17,7 @@ describe('a seizure', () => {
     const held = await one.holdfast.mutex('m').acquire()
     const waiting = watch(one.holdfast.mutex('m').acquire())
     await clock.advance(10)
-    const seized = await seize(one.holdfast.core, placeOf(one), true)
+    const seized = await seize(one.holdfast.core, placeOf(one), KEPT)
     expect(held.state).toBe('lost')
     expect(one.told).toContain('lost: refused')
     expect(seized.fence).toBeGreaterThan(held.fence)
@@ -36,8 +39,8 @@ describe('a seizure', () => {
     Object.assign(engine, {
       inspect: async () => (looks++ === 0 ? before : await inspect('m')),
     })
-    const first = watch(seize(two.holdfast.core, placeOf(two), true))
-    const second = watch(seize(three.holdfast.core, placeOf(three), true))
+    const first = watch(seize(two.holdfast.core, placeOf(two), KEPT))
+    const second = watch(seize(three.holdfast.core, placeOf(three), KEPT))
     await clock.advance(500)
     expect(first.settled).toBe(true)
     expect(second.value?.held).toBe(true)
@@ -50,7 +53,7 @@ describe('a seizure', () => {
     const one = process()
     const held = await one.holdfast.mutex('m').acquire({ ttlMs: 30_000 })
     const two = process({ plan: [{ operations: ['inspect'], refuse: 1 }] })
-    const seized = watch(seize(two.holdfast.core, placeOf(two), true))
+    const seized = watch(seize(two.holdfast.core, placeOf(two), KEPT))
     await clock.advance(20_000)
     expect(seized.error).toMatchObject({ code: 'HOLDFAST_ENGINE_FAILED', operation: 'inspect' })
     expect(held.held).toBe(true)
@@ -64,7 +67,7 @@ describe('a seizure', () => {
     await one.holdfast.mutex('m').acquire({ ttlMs: 30_000 })
     const two = process()
     Object.assign(two.engine, { release: async () => false })
-    const seized = watch(seize(two.holdfast.core, placeOf(two), true))
+    const seized = watch(seize(two.holdfast.core, placeOf(two), KEPT))
     await clock.advance(200)
     expect(seized.settled).toBe(false)
     await two.holdfast.close()

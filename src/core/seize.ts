@@ -3,7 +3,7 @@ import { sleep } from './clock.ts'
 import type { Core } from './core.ts'
 import type { Place } from './engine.ts'
 import { breakOff, inspect } from './inspection.ts'
-import { Lease } from './lease.ts'
+import { type Keeping, Lease } from './lease.ts'
 
 /** Every ticket that an engine draws is larger. */
 const FRONT = 0
@@ -17,14 +17,14 @@ const LOOK_MS = 50
  * are. A holder is told like after `forceRelease`. Rejects with `EngineError`, `ShapeError` or
  * `HOLDFAST_CLOSED`.
  */
-export async function seize(core: Core, place: Place, renew: boolean): Promise<Lease> {
+export async function seize(core: Core, place: Place, keeping: Keeping): Promise<Lease> {
   const stop = new AbortController()
   const done = new AbortController()
   let broken: Promise<void> | undefined
   const joined = () => {
     broken = breakHolders(core, place, done.signal).catch((error: unknown) => stop.abort(error))
   }
-  const asked = { place, renew, timeoutMs: Number.POSITIVE_INFINITY, signal: stop.signal }
+  const asked = { place, keeping, timeoutMs: Number.POSITIVE_INFINITY, signal: stop.signal }
   try {
     const lease = await acquire(core, { ...asked, ticket: FRONT, joined })
     if (!(lease instanceof Lease)) throw new Error('a call that waits was told that it does not')

@@ -48,7 +48,7 @@ describe('a lease that is taken away', () => {
     const { code, err } = await run.end()
     expect(code).toBe(79)
     expect(err).toMatch(
-      /^holdfast: lock "x": the lease is lost \(released, taken over or deleted by somebody else\)/,
+      /^holdfast: lock "x": the lease is lost \(released, taken over or deleted by somebody else\)/m,
     )
     expect(desk.read('term')).toBe('TERM\n')
     await allGone(pids)
@@ -162,8 +162,8 @@ describe('doctor', () => {
     await server.call('config', 'set', 'maxmemory', 100_000_000)
     await server.call('config', 'set', 'maxmemory-policy', 'allkeys-lru')
     try {
-      const { code, out } = await desk.holdfast(['doctor']).end()
-      expect(code).toBe(1)
+      const { code, out, err } = await desk.holdfast(['doctor']).end()
+      expect({ code, err }).toEqual({ code: 1, err: '' })
       expect(out).toMatch(/^danger {2}\S+\n {2}.*\n(.*\n)* {2}Endangers: .*\n(.*\n)* {2}To do: /m)
       expect(out).toContain('allkeys-lru')
       const json = await desk.holdfast(['doctor', '--json']).end()
@@ -172,6 +172,15 @@ describe('doctor', () => {
         .split('\n')
         .map((line) => JSON.parse(line) as object)
       expect(found[0]).toMatchObject({ severity: 'danger', code: expect.any(String) })
+      // Others are warned in a line.
+      const run = desk.holdfast(['run', 'x', '--json', '-c', 'echo ready; read _'])
+      await until(() => run.err !== '', { what: 'the warning' })
+      run.type('\n')
+      expect((await run.end()).code).toBe(0)
+      expect(JSON.parse(run.err)).toMatchObject({
+        type: 'warning',
+        message: expect.stringContaining('allkeys-lru'),
+      })
     } finally {
       await server.call('config', 'set', 'maxmemory-policy', 'noeviction')
     }

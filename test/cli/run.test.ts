@@ -105,13 +105,43 @@ describe('the streams of the command', () => {
     expect(run.bytes.equals(data)).toBe(true)
   })
 
-  it('stay blocking while holdfast writes beside it', async () => {
-    // One pipe for all, and a reader that is slow at first: a non-blocking pipe would lose data.
-    const [bytes, log] = [4 * 1024 * 1024, desk.file('count')]
-    const line = `${process.execPath} ${main} run -v x -c 'head -c ${bytes} /dev/zero' 2>&1 |
-      (sleep 0.5; tr -dc '\\0' | wc -c > ${log})`
-    await desk.run('bash', ['-c', line]).end()
-    expect(desk.read('count').trim()).toBe(String(bytes))
+  it('stay blocking when holdfast writes beside the command', async () => {
+    // Each write is more than a pipe holds: on a non-blocking one it would fail. The command goes
+    // on in spite of SIGTERM, until the grace is over.
+    const write = 'dd if=/dev/zero bs=1M count=1 2>/dev/null && echo >>writes || touch failed'
+    const line = `"${process.execPath}" "${main}" run x --ttl 4 --grace 1.5 -c '
+      trap "" TERM; echo ready; while :; do ${write}; sleep 0.05; done' 2>&1`
+    const run = desk.run('bash', ['-c', line])
+    await until(() => desk.read('writes') !== '', { what: 'the command to write' })
+    await desk.holdfast(['release', 'x', '--force', '--yes']).end()
+    await until(() => run.bytes.includes('the lease is lost'), { what: 'holdfast to write' })
+    const before = desk.read('writes').length
+    expect((await run.end()).code).toBe(79)
+    expect(desk.has('failed')).toBe(false)
+    expect(desk.read('writes').length).toBeGreaterThan(before)
+  })
+
+  it('may be full without holding holdfast up', async () => {
+    const first = await holder('x')
+    // A pipe holds this much, and nobody reads it: the word that it waits has to wait itself.
+    const line = `{ head -c 65536 /dev/zero; "${process.execPath}" "${main}" run -v x -- touch ran
+      echo $? >code; } 2>&1 | { until [ -e enough ]; do sleep 0.05; done; tr -d '\\0'; }`
+    const second = desk.run('bash', ['-c', line])
+    const { out } = await until(
+      async () => {
+        const seen = await desk.holdfast(['show', 'x', '--json']).end()
+        return seen.out.includes('"waiting":1') && seen
+      },
+      { what: 'the second to wait', timeoutMs: 30_000 },
+    )
+    expect(out).toContain(String(first.pid))
+    first.type('\n')
+    await first.end()
+    await until(() => desk.has('ran'), { what: 'the second to have its turn' })
+    expect(desk.has('code')).toBe(false)
+    writeFileSync(desk.file('enough'), '')
+    expect((await second.end()).out).toMatch(/waiting\.\n.*granted after .*\n.*ended with 0/)
+    expect(desk.read('code')).toBe('0\n')
   })
 
   it('keep standard error apart, and a closed input closed', async () => {

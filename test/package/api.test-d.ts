@@ -89,7 +89,9 @@ describe('types', () => {
     holdfast.on('lose', () => undefined)
     holdfast.on('lost', ({ lease, error }) => {
       expectTypeOf(lease).toEqualTypeOf<Lease>()
-      expectTypeOf(error.reason).toEqualTypeOf<'expired' | 'refused' | 'short' | 'released'>()
+      expectTypeOf(error.reason).toEqualTypeOf<
+        'expired' | 'overdue' | 'refused' | 'short' | 'released'
+      >()
     })
     expectTypeOf(connect('memory:')).toEqualTypeOf<Promise<Holdfast>>()
     expectTypeOf(connect()).toEqualTypeOf<Promise<Holdfast>>()

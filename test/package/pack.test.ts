@@ -71,11 +71,17 @@ describe('the packed package', () => {
   it('holds the compiled code and its pages, nothing else', () => {
     const strange = packed.filter(
       (path) =>
-        !/^(dist\/.+\.(js|d\.ts)|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/.test(path),
+        !/^(dist\/.+\.(js|d\.ts|1)|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/.test(path),
     )
     expect(strange).toEqual([])
     expect(packed).toEqual(
-      expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md', 'dist/index.js']),
+      expect.arrayContaining([
+        'README.md',
+        'LICENSE',
+        'CHANGELOG.md',
+        'dist/index.js',
+        'dist/holdfast.1',
+      ]),
     )
     expect(packed.filter((path) => /\.test\./.test(path))).toEqual([])
   })

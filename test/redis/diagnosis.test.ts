@@ -147,6 +147,12 @@ describeServers('a diagnosis', (name) => {
     expect(told(keys)).toEqual(['danger permission', 'danger trial-failed'])
     expect(keys[0]?.seen).toContain('may not call EVAL (')
 
+    // All that a mutex needs, but not what a semaphore needs.
+    const parts = ['fence', 'line', 'alive', 'places'].map((part) => `~{holdfast:*}~${part}`)
+    await server.call('acl', 'setuser', 'mutexes', ...rules, 'resetkeys', '~holdfast:*', ...parts)
+    const some = await diagnose(as('mutexes'), { requestTimeoutMs: 300 })
+    expect(told(some)).toEqual(['danger permission', 'danger trial-failed'])
+
     await server.call('acl', 'setuser', 'deaf', ...rules, '-subscribe')
     const deaf = await diagnose(as('deaf'), { requestTimeoutMs: 2000 })
     expect(told(deaf)).toEqual(['warning handoff'])

@@ -141,10 +141,11 @@ describe('wrong input is named, and changes nothing:', () => {
 
   it('addresses', async () => {
     const urls = fc.oneof(
-      notAText,
+      // An object alone is the options, and the URL the default.
+      notAText.filter((each) => typeof each !== 'object' || each === null),
       fc.constantFrom(undefined, '', ' ', 'redis', '://', 'gopher://x', 'redis://[', 'redis:'),
       fc.constantFrom('redis://h:99999', 'redis://h:0/-1', 'redis://h/x', 'redis://h/1.5'),
-      fc.string().filter((each) => !/^(redis|valkey|memory)/i.test(each)),
+      fc.string().filter((each) => !/^(redis|valkey|memory|sqlite)/i.test(each)),
     )
     await fc.assert(
       fc.asyncProperty(urls, async (url) => {

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import type { Certificates } from './certificates.ts'
 import type { Reply } from './raw-redis.ts'
 import {
   binaryFor,
@@ -20,10 +21,14 @@ export interface ClusterOptions {
   server?: ServerName
   /** Further arguments for every node. */
   args?: readonly string[]
+  /** With these, the nodes know and name each other by ports that speak TLS. */
+  certificates?: Certificates
 }
 
 export interface ClusterNode {
   readonly server: RunningServer
+  /** Where clients are sent to: the server's port, or the one that speaks TLS. */
+  readonly port: number
   /** What the node calls itself on the Cluster bus. */
   readonly id: string
 }
@@ -77,20 +82,23 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Runnin
 
 interface Plan {
   id: string
+  /** Of the server itself, which never speaks TLS. */
+  plain: number
+  /** By which the node is known. */
   port: number
   primary: number
   index: number
 }
 
 async function tryCluster(options: ClusterOptions): Promise<RunningCluster> {
-  const { primaries = 3, replicas = 0, nodeTimeoutMs = 5000 } = options
+  const { primaries = 3, replicas = 0, nodeTimeoutMs = 5000, certificates } = options
   const { version } = await binaryFor(options.server)
-  const plans = await layOut(primaries, primaries * (1 + replicas))
+  const plans = await layOut(primaries, primaries * (1 + replicas), certificates !== undefined)
   const started = await Promise.allSettled(
     plans.map((plan) =>
       startServer({
         ...(options.server === undefined ? {} : { server: options.server }),
-        port: plan.port,
+        port: plan.plain,
         files: { 'nodes.conf': nodesFile(plans, plan, primaries, version) },
         args: [
           '--cluster-enabled',
@@ -101,6 +109,8 @@ async function tryCluster(options: ClusterOptions): Promise<RunningCluster> {
           String(nodeTimeoutMs),
           '--cluster-replica-validity-factor',
           '0',
+          ...(certificates?.serverArgs(plan.port, 'ask not') ?? []),
+          ...(certificates ? ['--tls-cluster', 'yes'] : []),
           ...(options.args ?? []),
         ],
       }),
@@ -108,10 +118,10 @@ async function tryCluster(options: ClusterOptions): Promise<RunningCluster> {
   )
   const servers = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   const failed = started.find((one) => one.status === 'rejected')
-  const nodes = servers.map((server) => ({
-    server,
-    id: plans.find(({ port }) => port === server.port)?.id ?? '',
-  }))
+  const nodes = servers.map((server) => {
+    const plan = plans.find(({ plain }) => plain === server.port)
+    return { server, id: plan?.id ?? '', port: plan?.port ?? server.port }
+  })
   const cluster = new Cluster(nodes)
   try {
     if (failed) throw failed.reason as Error
@@ -124,15 +134,19 @@ async function tryCluster(options: ClusterOptions): Promise<RunningCluster> {
   }
 }
 
-async function layOut(primaries: number, count: number): Promise<Plan[]> {
-  const plans: Plan[] = []
-  while (plans.length < count) {
+async function layOut(primaries: number, count: number, tls: boolean): Promise<Plan[]> {
+  const ports: number[] = []
+  while (ports.length < count * (tls ? 2 : 1)) {
     const port = await freePort()
-    const index = plans.length
-    if (plans.some((plan) => Math.abs(plan.port - port) % 10_000 === 0)) continue
-    plans.push({ id: randomBytes(20).toString('hex'), port, primary: index % primaries, index })
+    if (!ports.some((other) => Math.abs(other - port) % 10_000 === 0)) ports.push(port)
   }
-  return plans
+  return ports.slice(0, count).map((plain, index) => ({
+    id: randomBytes(20).toString('hex'),
+    plain,
+    port: ports[index + ports.length - count] ?? plain,
+    primary: index % primaries,
+    index,
+  }))
 }
 
 function nodesFile(plans: readonly Plan[], self: Plan, primaries: number, version: string): string {
@@ -169,7 +183,7 @@ class Cluster implements RunningCluster {
   }
 
   get addresses(): { host: string; port: number }[] {
-    return this.nodes.map(({ server: { host, port } }) => ({ host, port }))
+    return this.nodes.map(({ server: { host }, port }) => ({ host, port }))
   }
 
   get url(): string {

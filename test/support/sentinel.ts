@@ -1,4 +1,11 @@
-import { type RunningServer, type ServerName, startReplica, startServer } from './servers.ts'
+import type { Certificates } from './certificates.ts'
+import {
+  freePort,
+  type RunningServer,
+  type ServerName,
+  startReplica,
+  startServer,
+} from './servers.ts'
 import { until } from './until.ts'
 
 export interface SentinelOptions {
@@ -15,6 +22,8 @@ export interface SentinelOptions {
   args?: readonly string[]
   /** Further lines for every Sentinel's configuration. */
   sentinelLines?: readonly string[]
+  /** With these, servers and Sentinels know and name each other by ports that speak TLS. */
+  certificates?: Certificates
 }
 
 export interface RunningSentinel {
@@ -39,24 +48,33 @@ export interface RunningSentinel {
 export async function startSentinel(options: SentinelOptions = {}): Promise<RunningSentinel> {
   const { replicas = 2, sentinels = 3, name = 'holdfast' } = options
   const which = options.server === undefined ? {} : { server: options.server }
-  const args = options.args ?? []
   const servers: RunningServer[] = []
   const watchers: RunningServer[] = []
-  const group = new Sentinel(name, servers, watchers)
+  const ports: Ports = new Map()
+  const group = new Sentinel(name, servers, watchers, ports)
+  const known = async (into: RunningServer[], start: Start): Promise<RunningServer> => {
+    const { port, args } = await tlsArgs(options.certificates)
+    const server = await start(args)
+    into.push(server)
+    ports.set(server, port ?? server.port)
+    return server
+  }
+  const own = options.args ?? []
   try {
-    const primary = await startServer({ ...which, args })
-    servers.push(primary)
+    const primary = await known(servers, (tls) => startServer({ ...which, args: [...tls, ...own] }))
+    const port = ports.get(primary) ?? primary.port
     for (let index = 0; index < replicas; index += 1) {
-      servers.push(await startReplica(primary, { args }))
+      const of = ['--replicaof', primary.host, String(port)]
+      await known(servers, (tls) => startReplica(primary, { args: [...of, ...tls, ...own] }))
     }
     for (let index = 0; index < sentinels; index += 1) {
-      const lines = watching(primary, { ...options, sentinels, name })
-      watchers.push(
-        await startServer({
+      const lines = watching({ host: primary.host, port }, { ...options, sentinels, name })
+      await known(watchers, (tls) =>
+        startServer({
           ...which,
           files: { 'sentinel.conf': lines },
           config: 'sentinel.conf',
-          args: ['--sentinel'],
+          args: ['--sentinel', ...tls],
         }),
       )
     }
@@ -68,8 +86,23 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Runn
   }
 }
 
+/** By which port the others know a server. */
+type Ports = Map<RunningServer, number>
+type Start = (tls: readonly string[]) => Promise<RunningServer>
+
+async function tlsArgs(
+  certificates: Certificates | undefined,
+): Promise<{ port?: number; args: readonly string[] }> {
+  if (!certificates) return { args: [] }
+  const port = await freePort()
+  return {
+    port,
+    args: [...certificates.serverArgs(port, 'ask not'), '--tls-replication', 'yes'],
+  }
+}
+
 function watching(
-  primary: RunningServer,
+  primary: { host: string; port: number },
   { sentinels, name, downAfterMs = 1000, sentinelLines = [] }: SentinelOptions & WatchOptions,
 ): string {
   const quorum = Math.floor(sentinels / 2) + 1
@@ -92,19 +125,22 @@ class Sentinel implements RunningSentinel {
   readonly name: string
   readonly servers: readonly RunningServer[]
   readonly sentinels: readonly RunningServer[]
+  readonly #ports: Ports
 
   constructor(
     name: string,
     servers: readonly RunningServer[],
     sentinels: readonly RunningServer[],
+    ports: Ports,
   ) {
+    this.#ports = ports
     this.name = name
     this.servers = servers
     this.sentinels = sentinels
   }
 
   get addresses(): { host: string; port: number }[] {
-    return this.sentinels.map(({ host, port }) => ({ host, port }))
+    return this.sentinels.map((one) => ({ host: one.host, port: this.#portOf(one) }))
   }
 
   async primary(): Promise<RunningServer> {
@@ -113,7 +149,7 @@ class Sentinel implements RunningSentinel {
       living.map((one) => one.call('sentinel', 'get-master-addr-by-name', this.name)),
     )
     const port = Array.isArray(address) ? Number(address[1]) : Number.NaN
-    const found = this.servers.find((server) => server.port === port)
+    const found = this.servers.find((server) => this.#portOf(server) === port)
     if (!found) throw new Error(`the Sentinels know no primary called ${this.name}`)
     return found
   }
@@ -133,11 +169,17 @@ class Sentinel implements RunningSentinel {
     await until(
       async () => {
         const seen = await Promise.all(this.sentinels.map((one) => one.cli('info', 'sentinel')))
-        const wanted = `status=ok,address=127.0.0.1:${this.servers[0]?.port},slaves=${replicas}`
+        const [primary] = this.servers
+        const port = primary && this.#portOf(primary)
+        const wanted = `status=ok,address=127.0.0.1:${port},slaves=${replicas}`
         return seen.every((info) => info.includes(`${wanted},sentinels=${sentinels}`))
       },
       { what: 'the Sentinels to know everybody', timeoutMs: 30_000, everyMs: 20 },
     )
+  }
+
+  #portOf(server: RunningServer): number {
+    return this.#ports.get(server) ?? server.port
   }
 
   async stop(): Promise<void> {

@@ -10,7 +10,7 @@ export class CommandCounter {
 
   /** Must come before the connections are made. */
   static async start(url: string | undefined): Promise<CommandCounter> {
-    const counter = new CommandCounter(/^(redis|rediss|valkey|valkeys):/i.test(url ?? ''))
+    const counter = new CommandCounter(!/^sqlite:/i.test(url ?? 'sqlite:'))
     if (!counter.counts) return counter
     const { Redis } = await import('ioredis')
     const described = Object.getOwnPropertyDescriptor(Redis.prototype, 'sendCommand')

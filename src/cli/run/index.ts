@@ -7,6 +7,7 @@ import { CliError, EXIT, usageError } from '../exit.ts'
 import { withoutSecrets } from '../secret.ts'
 import { RUN } from '../specs/running.ts'
 import { duration } from '../text.ts'
+import { tellWarnings } from '../warnings.ts'
 import { environmentFor } from './environment.ts'
 import { type Ending, runGuarded } from './guard.ts'
 import { Signals } from './signals.ts'
@@ -78,6 +79,7 @@ export async function withVoice(
   const clean = (text: string): string => withoutSecrets(text, url ?? '')
   const voice = new Voice({ json: json === true, verbose: verbose === true, clean })
   const signals = new Signals()
+  tellWarnings((message) => voice.say('warning', `warning: ${message}`))
   let holdfast: Holdfast | undefined
   try {
     holdfast = await open(url)
@@ -189,7 +191,7 @@ export async function underLease(
     voice.say('lost', `lock ${quoted}: the lease was lost while the command ran.`, { lock: name })
     return EXIT.lost
   }
-  if (signals.interruptedByTerminal && ending.code === EXIT.signal + 2) await dieOf(signals, means)
+  if (signals.interruptedByTerminal && ending.code === EXIT.signal + 2) await dieOf(means)
   return ending.code
 }
 
@@ -208,8 +210,9 @@ async function giveBack(lease: Lease, voice: Voice): Promise<boolean> {
  * Dies of SIGINT as the command did: a shell that runs a script of such commands ends the script
  * only when it sees that.
  */
-async function dieOf(signals: Signals, { holdfast }: Means): Promise<void> {
+async function dieOf({ holdfast, signals, voice }: Means): Promise<void> {
   await holdfast.close()
+  await voice.told
   signals.close()
   process.kill(process.pid, 'SIGINT')
 }

@@ -1,6 +1,9 @@
-import { writeSync } from 'node:fs'
+import { write } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { promisify } from 'node:util'
 
 const STDERR = 2
+const writeTo = promisify(write)
 
 export interface Manner {
   /** As JSON, one object per line. */
@@ -13,13 +16,19 @@ export interface Manner {
 /**
  * What `holdfast run` tells beside its command. It writes to the descriptor itself: `process.stderr`
  * would switch the pipe that it shares with the command to non-blocking, and the command's own
- * writes would fail.
+ * writes would fail. It writes beside the event loop: where nobody reads the pipe, renewals go on.
  */
 export class Voice {
   readonly #manner: Manner
+  #told: Promise<void> = Promise.resolve()
 
   constructor(manner: Manner) {
     this.#manner = manner
+  }
+
+  /** Resolves when all that was said so far is written. */
+  get told(): Promise<void> {
+    return this.#told
   }
 
   /** Tells a line for people, or the object of it. */
@@ -27,7 +36,7 @@ export class Voice {
     const { json, clean } = this.#manner
     const told = clean(message)
     const line = json ? JSON.stringify({ type, ...fields, message: told }) : `holdfast: ${told}`
-    writeAll(`${line}\n`)
+    this.#told = this.#told.then(async () => await writeAll(`${line}\n`))
   }
 
   /** Tells what only `--verbose` wants to know. */
@@ -36,15 +45,16 @@ export class Voice {
   }
 }
 
-function writeAll(text: string): void {
+async function writeAll(text: string): Promise<void> {
   let left: Uint8Array = Buffer.from(text)
-  // Somebody else may have made the pipe non-blocking; a full one is tried again for a moment.
-  for (let tries = 0; left.length > 0 && tries < 100; tries++) {
+  while (left.length > 0) {
     try {
-      left = left.subarray(writeSync(STDERR, left))
+      const { bytesWritten } = await writeTo(STDERR, left)
+      left = left.subarray(bytesWritten)
     } catch (error) {
+      // Somebody else may have made the pipe non-blocking: a full one is tried again.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+      await wait(20)
     }
   }
 }

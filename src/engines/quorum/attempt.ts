@@ -13,6 +13,7 @@ import {
   grantVotes,
   heldIn,
   majorityOccupant,
+  occupantIn,
   plainVotes,
   shapeErrorIn,
   waitingIn,
@@ -79,13 +80,16 @@ export class Attempt {
     const { clock, nodes } = this.#parts
     const seat = this.#seat
     if (this.#claim.wait && seat.turnstile === undefined) seat.standAt(this.#firstToAsk())
-    const fence = this.#proposal()
+    // Made once: the nodes get the same claim, but for the one in whose line the place stands.
+    const { identity } = seat.place
+    const polite = { ...this.#claim, ...this.#proposal(), identity, wait: false }
+    const patient = this.#claim.wait ? { ...polite, wait: true } : polite
     const sentAt = clock.now()
     const turnstile = seat.turnstile
     const round = ask(
       nodes,
       this.#parts,
-      (node) => this.#send(node, fence),
+      (node) => this.#send(node, node === turnstile ? patient : polite),
       (answers, final): Omit<Outcome, 'round' | 'tookMs'> | undefined => {
         const decision = decideGrant(grantVotes(answers))
         if (decision.step === 'report' || decision.step === 'raise') return { decision, answers }
@@ -102,25 +106,20 @@ export class Attempt {
     return { decision, answers, round, tookMs: clock.now() - sentAt }
   }
 
-  async #send(node: Node, fence: { fence?: number }): Promise<Standing> {
+  async #send(node: Node, claim: Claim): Promise<Standing> {
     const { engine } = node
     const seat = this.#seat
     const leaving = seat.leaving.get(node)
     // A give-back that is still on its way could undo what this round is granted.
-    if (leaving !== undefined && !(await leaving)) throw this.#notClean(node)
-    const atTurnstile = node === seat.turnstile
-    if (seat.grants.has(node) || (this.#looking && this.#rounds === 1 && atTurnstile)) {
-      const [standing] = await engine.renew([{ ...seat.place, ...fence }])
+    if (leaving !== undefined && (!(await leaving) || this.#hasLeft())) throw this.#notClean(node)
+    const looks = this.#looking && this.#rounds === 1 && node === seat.turnstile
+    if (looks || seat.grants.has(node)) {
+      const [standing] = await engine.renew([claim])
       if (standing === undefined) throw new Error('a node answered nothing')
       if (standing.state === 'unknown') throw standing.error
       return standing
     }
-    return await engine.acquire({
-      ...this.#claim,
-      ...seat.place,
-      ...fence,
-      wait: this.#claim.wait && atTurnstile,
-    })
+    return await engine.acquire(claim)
   }
 
   /**
@@ -131,7 +130,9 @@ export class Attempt {
     let latest = 0
     for (const { engine } of this.#parts.nodes)
       latest = Math.max(latest, engine.fenceMicros?.() ?? 0)
-    return latest === 0 ? {} : { fence: Math.ceil(latest) + LEAD_US }
+    const { fence: least = 0 } = this.#claim
+    const fence = Math.max(least, latest === 0 ? 0 : Math.ceil(latest) + LEAD_US)
+    return fence === 0 ? {} : { fence }
   }
 
   /** The standing that follows from a round; `undefined` where another round is worth it. */
@@ -237,15 +238,22 @@ export class Attempt {
     seat.splits = taken ? 0 : seat.splits + 1
     const retryMs = taken ? Number.POSITIVE_INFINITY : backoffMs(seat.splits, random)
     const { waitTtlMs } = seat.place
-    if (standing !== undefined) {
+    const astray = standing !== undefined && this.#isAstray(answers)
+    const stays = standing !== undefined && !(astray && seat.astray)
+    seat.astray = astray
+    if (stays) {
       seat.ahead = standing.ahead
-      const lookMs = Math.min(standing.lookMs, retryMs, waitTtlMs)
+      // Seen once it may only be a lock that is just changing hands.
+      const againMs = astray ? backoffMs(1, random) : retryMs
+      const lookMs = Math.min(standing.lookMs, againMs, waitTtlMs)
       return { ...standing, ...anyOccupant(answers), lookMs }
     }
-    // Without a line there is no news: stand where somebody is.
-    const next = this.#parts.nodes.find(
-      (node) => node !== seat.turnstile && isTaken(answers[node.index]),
-    )
+    // Without a line there is no news: stand where somebody is, best where the holder is.
+    const holder = majorityOccupant(answers)?.identity
+    const others = this.#parts.nodes.filter((node) => node !== seat.turnstile)
+    const next =
+      others.find((node) => holder && occupantIn(answers[node.index])?.identity === holder) ??
+      others.find((node) => isTaken(answers[node.index]))
     this.#leaveLine()
     seat.standAt(next)
     seat.ahead = 0
@@ -254,10 +262,20 @@ export class Attempt {
     return { state: 'waiting', ahead: 0, ticket: 0, lookMs, ...anyOccupant(answers) }
   }
 
+  /** Whether the line is one of a lock that is not the majority's, whose release is no news there. */
+  #isAstray(answers: readonly Answer<Standing>[]): boolean {
+    const { astray, turnstile } = this.#seat
+    const holder = majorityOccupant(answers)
+    if (holder === undefined || turnstile === undefined) return false
+    const here = occupantIn(answers[turnstile.index])
+    // A look need not say who is there.
+    return here === undefined ? astray : here.identity !== holder.identity
+  }
+
   #leaveLine(): void {
-    const { place, turnstile, leaving } = this.#seat
+    const { place, turnstile } = this.#seat
     if (turnstile !== undefined)
-      leaving.set(turnstile, this.#parts.leave(turnstile, withoutRest(place)))
+      this.#seat.owe(turnstile, this.#parts.leave(turnstile, withoutRest(place)))
   }
 
   async #refused({ answers, tookMs }: Outcome, taken: boolean): Promise<Absent | undefined> {
@@ -278,11 +296,13 @@ export class Attempt {
     const seat = this.#seat
     for (const node of this.#parts.nodes) {
       if (node === keeps) continue
-      seat.grants.delete(node)
+      // A grant of an earlier round is still there, whatever became of this question.
+      const kept = seat.grants.delete(node)
       const answer = answers[node.index] as Answer<Standing>
-      if (answer.state === 'answered' ? heldIn(answer) === undefined : !mayHaveRun(answer)) continue
+      const mayHold = kept || mayHaveRun(answer)
+      if (answer.state === 'answered' ? heldIn(answer) === undefined : !mayHold) continue
       const call = round.calls[node.index] as Promise<Standing>
-      seat.leaving.set(node, this.#parts.leave(node, withoutRest(seat.place), call))
+      seat.owe(node, this.#parts.leave(node, withoutRest(seat.place), call))
     }
   }
 

@@ -194,7 +194,12 @@ export class QuorumEngine implements Engine {
   /** A place that waits asks its line first, and all nodes only where it is its turn. */
   async #look(seat: Seat, place: Place): Promise<Standing | Unknown> {
     try {
-      if (seat.attempt === undefined && seat.turnstile !== undefined && seat.ahead > 0) {
+      if (
+        seat.attempt === undefined &&
+        seat.turnstile !== undefined &&
+        seat.ahead > 0 &&
+        !seat.astray
+      ) {
         const standing = await this.#renewals.lineOf(seat, seat.turnstile)
         if (standing?.state === 'waiting') seat.ahead = standing.ahead
         if (standing?.state === 'absent') return standing

@@ -79,7 +79,7 @@ export class Renewals {
       // Lost is lost: what a minority still keeps would only stand in others' way.
       seat.leave()
       for (const node of nodes) {
-        void leave(node, withoutRest(seat.place), seat.repairs.get(node))
+        seat.owe(node, leave(node, withoutRest(seat.place), seat.repairs.get(node)))
       }
     }
     return { state: 'absent' }

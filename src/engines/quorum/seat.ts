@@ -19,6 +19,8 @@ export class Seat {
   ahead: number = 0
   /** Nodes that hold for this place before a majority does. */
   readonly grants: Set<Node> = new Set()
+  /** The line was last seen to be one of a lock that is not the majority's. */
+  astray: boolean = false
   /** How often in a row nobody had a majority. */
   splits: number = 0
   /** The latest question for grants: late answers of it may still be grants. */
@@ -41,6 +43,7 @@ export class Seat {
   standAt(node: Node | undefined): void {
     if (this.turnstile === node) return
     this.turnstile = node
+    this.astray = false
     this.#move()
   }
 
@@ -48,6 +51,19 @@ export class Seat {
   leave(): void {
     this.state = 'left'
     this.#move()
+  }
+
+  /** Notes a give-back. The node is clean only when those before it are answered as well. */
+  owe(node: Node, leaving: Promise<boolean>): void {
+    const before = this.leaving.get(node)
+    const all = before && Promise.all([before, leaving]).then(([one, other]) => one && other)
+    this.leaving.set(node, all ?? leaving)
+  }
+
+  /** Follows a seat of the same place whose give-backs may still be on their way. */
+  follow(before: Seat): void {
+    this.#tries = before.#tries
+    this.freshen()
   }
 
   /** Aborts when there is another line to listen to. */

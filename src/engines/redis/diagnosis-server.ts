@@ -8,8 +8,17 @@ const LEAST_VALKEY = 8
 /** Above this share of a limit, the limit is about to be met. */
 const NEARLY_FULL = 0.9
 
-/** What INFO tells about a server; INFO changes nothing and is asked once. */
-export function serverFindings(info: Info, topology: string): Finding[] {
+/** The slots of every Cluster. */
+const SLOTS = 16_384
+
+/** In what INFO says of a replica, such as `ip=10.0.0.2,port=6379,state=online,offset=14,lag=0`. */
+const ONLINE = /\bstate=online\b/
+
+/**
+ * What INFO tells about a server; INFO changes nothing and is asked once. `wanted` is how many
+ * replicas must confirm a grant.
+ */
+export function serverFindings(info: Info, topology: string, wanted = 0): Finding[] {
   return [
     ...version(info),
     ...role(info),
@@ -17,7 +26,7 @@ export function serverFindings(info: Info, topology: string): Finding[] {
     ...memory(info),
     ...connections(info),
     ...saving(info),
-    ...replicas(info),
+    ...replicas(info, wanted),
     ...cluster(info, topology),
   ]
 }
@@ -115,19 +124,40 @@ function saving(info: Info): Finding[] {
   ]
 }
 
-function replicas(info: Info): Finding[] {
-  const good = info.get('min_slaves_good_slaves')
+function replicas(info: Info, wanted: number): Finding[] {
+  if (info.get('role') !== 'master') return []
   const linked = count(info, 'connected_slaves')
-  if (info.get('role') !== 'master' || linked === 0 || good !== undefined) return []
+  const online = onlineReplicas(info)
+  if (online < wanted) return [tooFew(online, wanted)]
+  // Whoever is promoted has what each of them confirmed.
+  if (linked <= wanted || info.has('min_slaves_good_slaves')) return []
   return [
     {
       code: 'asynchronous-replicas',
       severity: 'note',
-      seen: `The server answers before its replicas (${linked}) have what it wrote.`,
+      seen:
+        wanted > 0
+          ? `Holdfast waits for ${wanted} of the ${linked} replicas of the server.`
+          : `The server answers before its replicas (${linked}) have what it wrote.`,
       endangers: 'A replica that is promoted may lack the newest locks: two holders at once.',
       advice: 'Let the resource refuse smaller fences than the largest it saw.',
     },
   ]
+}
+
+function tooFew(online: number, wanted: number): Finding {
+  return {
+    code: 'replica-target',
+    severity: 'danger',
+    seen: `replicas.min is ${wanted}, and ${online} replicas are connected to the server.`,
+    endangers: 'Every lock is given back as soon as it is granted, and every lease is lost.',
+    advice: 'Bring the replicas back, or lower replicas.min.',
+  }
+}
+
+/** Those that can answer WAIT; others are still being sent what was there before. */
+function onlineReplicas(info: Info): number {
+  return [...info].filter(([field, value]) => /^slave\d+$/.test(field) && ONLINE.test(value)).length
 }
 
 function cluster(info: Info, topology: string): Finding[] {
@@ -146,13 +176,16 @@ function cluster(info: Info, topology: string): Finding[] {
 /** A node knows whether the Cluster serves all slots. */
 export function clusterFindings(info: Info): Finding[] {
   const state = info.get('cluster_state')
-  if (state === undefined || state === 'ok') return []
+  const served = count(info, 'cluster_slots_ok')
+  const isUp = state === 'ok'
+  // With cluster-require-full-coverage no, the others go on while slots are without a primary.
+  if (state === undefined || (isUp && served === SLOTS)) return []
   return [
     {
       code: 'cluster-down',
       severity: 'danger',
-      seen: `cluster_state is ${state}; ${count(info, 'cluster_slots_ok')} of 16384 slots are served.`,
-      endangers: 'No lock can be taken, and leases that cannot be renewed are lost.',
+      seen: `cluster_state is ${state}; ${served} of ${SLOTS} slots are served.`,
+      endangers: `${isUp ? 'Some locks cannot' : 'No lock can'} be taken, and leases that cannot be renewed are lost.`,
       advice: 'Bring the missing nodes back, or give their slots to others.',
     },
   ]

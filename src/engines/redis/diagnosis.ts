@@ -6,6 +6,8 @@ import { SETTINGS, settingFindings } from './diagnosis-settings.ts'
 import { type Info, readInfo } from './info.ts'
 import { isPartOfLock, lockKeys } from './keys.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
+import { allOf } from './recipes.ts'
+import type { ReplicaSettings } from './replicas.ts'
 import { number, text } from './replies.ts'
 import { permissions } from './scripts.generated.ts'
 
@@ -16,6 +18,14 @@ export interface Surroundings {
   readonly channel: string
   readonly commandTimeoutMs: number
   readonly clock: Clock
+  /** What the engine asks replicas for, if anything. */
+  readonly replicas: ReplicaSettings | undefined
+}
+
+/** One server among those that share the keys. */
+interface Spot extends Surroundings {
+  /** As the port names it: empty where there is only one. */
+  readonly server: string
 }
 
 /** More than this cannot be explained by the way there and back. */
@@ -30,14 +40,64 @@ const SAMPLE = 50
 /** Kinds of failure that say that the question was not answered, and not that nobody is there. */
 const REFUSALS: readonly RedisFailure['kind'][] = ['permission', 'other', 'noscript', 'unavailable']
 
-/** Looks at one server. Rejects with `RedisFailure` when there is no answer. */
-export async function diagnoseServer(
+/** Names that are tried to find one whose lock a server serves, however few slots it has. */
+const MOST_NAMES = 20_000
+
+/** Looks at every server. Rejects with `RedisFailure` when none of them answers. */
+export async function diagnoseServers(
   around: Surroundings,
-  { quick }: Expectations,
+  expected: Expectations,
 ): Promise<readonly Finding[]> {
+  const { port, commandTimeoutMs: timeoutMs } = around
+  const servers = await port.servers({ timeoutMs })
+  const looks = await Promise.allSettled(
+    servers.map((server) => diagnoseServer({ ...around, server }, expected)),
+  )
+  const failed = looks.filter((look) => look.status === 'rejected')
+  if (failed.length === looks.length) throw failed[0]?.reason
+  const told = looks.map((look) => {
+    if (look.status === 'fulfilled') return look.value
+    // Others answer, so it is not this process; but one that is closing hears nobody.
+    return expected.quick ? [] : [silent(look.reason)]
+  })
+  return servers.length === 1 ? told.flat() : byServer(servers, told)
+}
+
+/** Says whom each finding is about, and says once what is found on several. */
+function byServer(
+  servers: readonly string[],
+  told: readonly (readonly Finding[])[],
+): readonly Finding[] {
+  const groups = new Map<string, { finding: Finding; found: string[] }>()
+  for (const [at, findings] of told.entries()) {
+    for (const finding of findings) {
+      const same = JSON.stringify(finding)
+      const group = groups.get(same) ?? { finding, found: [] }
+      group.found.push(servers[at] ?? '')
+      groups.set(same, group)
+    }
+  }
+  return [...groups.values()].map(({ finding, found }) => ({
+    ...finding,
+    seen: `On ${found.join(', ')}: ${finding.seen}`,
+  }))
+}
+
+function silent(failure: unknown): Finding {
+  if (!(failure instanceof RedisFailure)) throw failure
+  return {
+    code: 'unreachable',
+    severity: 'danger',
+    seen: failure.message,
+    endangers: 'Its locks cannot be taken, and leases that cannot be renewed there are lost.',
+    advice: 'Check that this primary runs and can be reached from here.',
+  }
+}
+
+async function diagnoseServer(around: Spot, { quick }: Expectations): Promise<Finding[]> {
   const server = new Inquiry(around)
   const info = readInfo(text((await server.ask('INFO', 'info')) ?? ''))
-  const findings = serverFindings(info, around.port.topology)
+  const findings = serverFindings(info, around.port.topology, around.replicas?.min)
   if (quick) return findings
   if (info.get('cluster_enabled') === '1') {
     const reply = await server.ask('CLUSTER INFO', 'cluster', 'info')
@@ -53,11 +113,11 @@ export async function diagnoseServer(
 
 /** Asks, and remembers what the server refused to say. */
 class Inquiry {
-  readonly #around: Surroundings
+  readonly #around: Spot
   readonly #refused: string[] = []
   slowestMs = 0
 
-  constructor(around: Surroundings) {
+  constructor(around: Spot) {
     this.#around = around
   }
 
@@ -72,15 +132,12 @@ class Inquiry {
     }
   }
 
-  /** A Cluster client sends what has no key to any node, which may be a replica. */
-  async send(
-    command: string,
-    args: readonly (string | number)[],
-    key: string = this.#around.prefix,
-  ): Promise<Reply> {
-    const { port, clock, commandTimeoutMs: timeoutMs } = this.#around
+  /** `key` is the one that stands in the arguments, if any does. */
+  async send(command: string, args: readonly (string | number)[], key?: string): Promise<Reply> {
+    const { port, clock, server, commandTimeoutMs: timeoutMs } = this.#around
     const sentAt = clock.now()
-    const reply = await port.command(command, args, { timeoutMs, key })
+    const routing = { timeoutMs, server, ...(key === undefined ? {} : { key }) }
+    const reply = await port.command(command, args, routing)
     this.slowestMs = Math.max(this.slowestMs, clock.now() - sentAt)
     return reply
   }
@@ -134,11 +191,13 @@ async function clockFindings(server: Inquiry): Promise<Finding[]> {
 }
 
 /** Calls what the scripts call, on a lock of a name that nobody has. */
-async function permissionFindings(server: Inquiry, around: Surroundings): Promise<Finding[]> {
+async function permissionFindings(server: Inquiry, around: Spot): Promise<Finding[]> {
   const { prefix, channel, port } = around
-  const name = `holdfast-diagnosis:${systemRandom.identity()}`
-  const { lock, fence, line, alive, places } = lockKeys(prefix, name, port.keyPrefix)
-  const keys = [lock, fence, line, alive, places]
+  const name = nameServedBy(around)
+  // It lost its slots a moment ago: there is no lock of it left to look at.
+  if (name === undefined) return []
+  const keys = allOf(lockKeys(prefix, name, port.keyPrefix))
+  const [lock = ''] = keys
   const heard = port.channelFor(`${channel}:diagnosis`, lock)
   const args = [permissions.source, keys.length, ...keys, heard]
   try {
@@ -149,6 +208,15 @@ async function permissionFindings(server: Inquiry, around: Surroundings): Promis
     // Others are told by the trial, which every caller of this makes.
     return error.kind === 'permission' ? lacking(['EVAL', error.message]) : []
   }
+}
+
+/** A name that nobody has, of a lock that this server would serve. */
+function nameServedBy({ port, prefix, server }: Spot): string | undefined {
+  for (let tries = 0; tries < MOST_NAMES; tries += 1) {
+    const name = `holdfast-diagnosis:${systemRandom.identity()}`
+    if (port.serverOf(prefix + name) === server) return name
+  }
+  return undefined
 }
 
 /** From pairs of a command and what was said about it. */
@@ -183,7 +251,7 @@ function finding(reasons: readonly unknown[], one: Finding): Finding[] {
 }
 
 /** Without a prefix, a lock may have the name of a key that is something else. */
-async function keyspaceFindings(server: Inquiry, { port }: Surroundings): Promise<Finding[]> {
+async function keyspaceFindings(server: Inquiry, { port }: Spot): Promise<Finding[]> {
   const pattern = port.keyPrefix === '' ? [] : ['match', `${port.keyPrefix}*`]
   const reply = await server.ask('SCAN', 'scan', '0', ...pattern, 'count', SAMPLE)
   if (reply === null) return []
@@ -204,7 +272,7 @@ async function keyspaceFindings(server: Inquiry, { port }: Surroundings): Promis
   })
 }
 
-function latency(slowestMs: number, { commandTimeoutMs }: Surroundings): Finding[] {
+function latency(slowestMs: number, { commandTimeoutMs }: Spot): Finding[] {
   if (slowestMs * COMFORTABLE <= commandTimeoutMs) return []
   return [
     {

@@ -14,7 +14,7 @@ import type {
 } from '../../core/engine.ts'
 import { EngineError, ReplicaError, ShapeError } from '../../core/errors.ts'
 import type { Expectations, Finding } from '../../core/finding.ts'
-import { diagnoseServer } from './diagnosis.ts'
+import { diagnoseServers } from './diagnosis.ts'
 import { Ears } from './ears.ts'
 import { renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
@@ -29,7 +29,7 @@ import { Requests } from './requests.ts'
 import { inspect } from './scripts.generated.ts'
 import { type ServerTime, ServerTimes } from './server-time.ts'
 
-/** Most holders, and most waiters, that `inspect` shows. */
+/** Most waiters that `inspect` shows. */
 const SHOWN = 100
 
 /** What an identity looks like; the value of another program's key seldom does. */
@@ -332,8 +332,8 @@ export class RedisEngine implements Engine {
   }
 
   async diagnose(expected: Expectations): Promise<readonly Finding[]> {
-    const around = { ...this.#settings, port: this.#port }
-    return await this.#requests.send('diagnose', undefined, () => diagnoseServer(around, expected))
+    const around = { ...this.#settings, port: this.#port, replicas: this.#requests.replicas }
+    return await this.#requests.send('diagnose', undefined, () => diagnoseServers(around, expected))
   }
 
   close(): Promise<void> {

@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '7b361ddff0b9d9f147a3c20ef7b3c69139e20f87',
+  sha1: '847f828d1909c8f053912dc29f60594658b5cc62',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -195,7 +195,8 @@ local function hold(lock, granted)
 end
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do
@@ -570,7 +571,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: 'edf40adcbf3982d504787a3ac74dbf87223c6037',
+  sha1: 'f8809f3f26e6d1159bace54094255b31e4224fea',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -842,7 +843,8 @@ local function hold(lock, granted)
 end
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do
@@ -947,11 +949,15 @@ local function mutex_holder()
   return { kept and '' or value, 1, 1, left, grant.fence, now - grant.since, grant.about }
 end
 local function holders_of_permits()
-  local held = {}
-  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'LIMIT', 0, most)
-  local leases = #names > 0 and redis.call('HMGET', keys.leases, unpack(names)) or {}
+  local held, leases = {}, {}
+  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf')
   for at, identity in ipairs(names) do
-    local lease = read_lease(leases[at])
+    local from = (at - 1) % SWEEP
+    if from == 0 then
+      local last = math.min(at + SWEEP - 1, #names)
+      leases = redis.call('HMGET', keys.leases, unpack(names, at, last))
+    end
+    local lease = read_lease(leases[from + 1])
     local left = lease and lease.ends - now
     if lease and left <= 0 then
       identity, left = '', redis.call('ZSCORE', keys.holders, identity) - now
@@ -985,7 +991,7 @@ return { 'taken', shape or 'mutex 1', waiting, held, line }
 export const permissions: Script = {
   name: 'permissions',
   sha1: '6f1d2c71e964f71bdaaf9862772ab3cef459a4c7',
-  keys: ['lock', 'fence', 'line', 'alive', 'places'],
+  keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['channel'],
   source: `local key = KEYS[1]
 local found = {}
@@ -1032,7 +1038,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '43adbfdcf83f1a2da7b644c6a0768804e6282e68',
+  sha1: '30fd56c68823afe471b8131365e8db8dfe62df0d',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1223,7 +1229,8 @@ local function hold(lock, granted)
 end
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do
@@ -1587,7 +1594,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '54985c24a307987eb47ef08bb348775de58a569f',
+  sha1: 'c0a6e0207f14be29f0c561909557d0b306d64b8c',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1778,7 +1785,8 @@ local function hold(lock, granted)
 end
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do

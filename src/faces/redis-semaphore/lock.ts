@@ -105,7 +105,7 @@ export abstract class Lock {
     const identity = identifier === undefined ? own : identityFor(identifier, core)
     const place = this.#place(core, identity)
     try {
-      const asked = { place, renew: settings.renew, timeoutMs: patienceMs, signal }
+      const asked = { place, keeping: settings, timeoutMs: patienceMs, signal }
       const answer = await acquire(core, asked)
       if (!(answer instanceof Lease)) return false
       // Another call of this object may have been faster: it holds once.
@@ -121,7 +121,7 @@ export abstract class Lock {
   async #adopt(core: Core): Promise<boolean> {
     const identity = await holderOf(core, this.#target.name, this.#identifier)
     if (identity === undefined) return false
-    const lease = await adopt(core, this.#place(core, identity), this.#settings.lease.renew)
+    const lease = await adopt(core, this.#place(core, identity), this.#settings.lease)
     if (lease === null) return false
     this.#external = false
     this.#keep(lease, this.#identifier)

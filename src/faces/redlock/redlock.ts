@@ -120,7 +120,7 @@ export class Redlock extends EventEmitter {
     const wanted = { ...wantedBy(existing), duration }
     const places = placesFor(core, wanted, existing.value)
     const found = await this.#tell(() =>
-      Promise.all(places.map((place) => adopt(core, place, false))),
+      Promise.all(places.map((place) => adopt(core, place, { ...core.defaults, renew: false }))),
     )
     const leases = found.filter((lease) => lease !== null)
     const taken = { value: existing.value, leases }

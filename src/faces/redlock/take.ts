@@ -37,7 +37,7 @@ export async function take(core: Core, wanted: Wanted, timeoutMs: number): Promi
       const [only] = asks
       if (only !== undefined && asks.length === 1) {
         const place = core.place(only)
-        const answer = await acquire(core, { ...limits, place, renew: wanted.renew })
+        const answer = await acquire(core, { ...limits, place, keeping: only.settings })
         return answer instanceof Lease ? { value, leases: [answer] } : null
       }
       const answer = await attempt(core, asks, limits)

@@ -91,15 +91,15 @@ export class LockManager {
     const { core } = this.#holdfast
     const { read, write } = this.#holdfast.readWriteLock(request.lock, this.#settings)
     const ask = (request.mode === 'shared' ? read : write).ask(core, undefined)
-    const { renew } = ask.settings
+    const keeping = ask.settings
     const { ifAvailable, signal } = request
     // What was given up before this request is out of its way.
     if (ifAvailable) await core.settled()
     const place = core.place(ask)
     try {
-      if (request.steal) return await seize(core, place, renew)
+      if (request.steal) return await seize(core, place, keeping)
       const timeoutMs = ifAvailable ? 0 : Number.POSITIVE_INFINITY
-      const answer = await acquire(core, { place, renew, timeoutMs, signal, joined: stands })
+      const answer = await acquire(core, { place, keeping, timeoutMs, signal, joined: stands })
       return answer instanceof Lease ? answer : null
     } catch (error) {
       if (!isClosed(error)) throw error

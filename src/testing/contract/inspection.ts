@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { Engine, Place } from '../../core/engine.ts'
+import type { Engine, Place, Shape } from '../../core/engine.ts'
 import {
   asHeld,
   attempt,
@@ -177,6 +177,16 @@ export function shares({ describe, property }: Suite): void {
         `${identity} ${permits} ${about}`
       assert.deepEqual(state?.holders.map(shown).sort(), places.map(shown).sort())
       assert.equal(state?.capacity, 3)
+    })
+
+    property('shows every holder, however many', needs, async (world) => {
+      const [a] = await processes(world, 1)
+      const shape: Shape = { kind: 'semaphore', capacity: 1_000 }
+      const name = freshName()
+      const places = Array.from({ length: 230 }, () => place(name, { shape }))
+      await Promise.all(places.map((each) => take(a!, each)))
+      const shown = (await a!.inspect(name))?.holders.map(({ identity }) => identity)
+      assert.deepEqual(shown?.sort(), places.map(({ identity }) => identity).sort())
     })
   })
 }

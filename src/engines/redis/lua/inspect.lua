@@ -3,8 +3,8 @@
 -- ARGV: most
 -- Returns free; or: occupied, type; or: taken, kind and capacity, how many wait, holders, waiters.
 -- A holder: identity, ours, permits, ms left, fence, ms held, about. A waiter: identity, permits,
--- about. The identity is empty for what is kept by nobody; only the first holders and waiters are
--- shown.
+-- about. The identity is empty for what is kept by nobody. Every holder is shown, and the first
+-- waiters.
 -- @include mutex
 -- @include permits
 
@@ -26,11 +26,15 @@ local function mutex_holder()
 end
 
 local function holders_of_permits()
-  local held = {}
-  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf', 'LIMIT', 0, most)
-  local leases = #names > 0 and redis.call('HMGET', keys.leases, unpack(names)) or {}
+  local held, leases = {}, {}
+  local names = redis.call('ZRANGEBYSCORE', keys.holders, '(' .. now, '+inf')
   for at, identity in ipairs(names) do
-    local lease = read_lease(leases[at])
+    local from = (at - 1) % SWEEP
+    if from == 0 then
+      local last = math.min(at + SWEEP - 1, #names)
+      leases = redis.call('HMGET', keys.leases, unpack(names, at, last))
+    end
+    local lease = read_lease(leases[from + 1])
     local left = lease and lease.ends - now
     if lease and left <= 0 then
       identity, left = '', redis.call('ZSCORE', keys.holders, identity) - now

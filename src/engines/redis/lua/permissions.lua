@@ -1,5 +1,5 @@
 -- Finds the commands that scripts may not call here, and leaves nothing behind.
--- KEYS: lock, fence, line, alive, places
+-- KEYS: lock, fence, line, alive, places, holders, leases
 -- ARGV: channel
 -- Returns the name of each such command and what the server said.
 

@@ -132,7 +132,9 @@ end
 -- The waiters from the front that fit together, and how long the longest of their leases lives.
 local function fitting(lock, most, caller, caller_ttl)
   local keys, room = lock.keys, lock.capacity - lock.taken
-  local identities = redis.call('ZRANGE', keys.line, 0, math.min(most, BATCH, room) - 1)
+  -- At least one: where its record is gone, the front is taken out even while nothing is free.
+  local last = math.max(1, math.min(most, BATCH, room)) - 1
+  local identities = redis.call('ZRANGE', keys.line, 0, last)
   local records = redis.call('HMGET', keys.places, unpack(identities))
   local batch, alive = {}, 0
   for at, identity in ipairs(identities) do

@@ -1,0 +1,123 @@
+import { createHoldfast, type Engine } from 'holdfast'
+import { MemoryStore, memory } from 'holdfast/memory'
+import { quorum } from 'holdfast/quorum'
+import { place, SimulatedClock, seededRandom, settled } from 'holdfast/testing'
+import { describe, expect, it } from 'vitest'
+import { EngineError } from '../../../src/core/errors.ts'
+import { watch } from '../../support/rig.ts'
+
+/** Three stores, and engines on them whose calls a test can take over. */
+function world() {
+  const clock = new SimulatedClock(1_000)
+  const random = seededRandom(7)
+  const stores = Array.from({ length: 3 }, (_, at) => {
+    const nowMicros = () => 1.7e15 + at * 7_000 + Math.floor(clock.now() * 1000)
+    return new MemoryStore({ clock, nowMicros })
+  })
+  const engines = () => stores.map((store) => memory({ clock, store }))
+  const over = (nodes: readonly Engine[]) => quorum(nodes, { clock, random, nodeTimeoutMs: 200 })
+  return { clock, random, stores, engines, over }
+}
+
+const now = (asked: ReturnType<typeof place>) => ({ ...asked, wait: false })
+const holderOf = (store: MemoryStore) => store.inspect('lock')?.holders[0]?.identity
+
+const refused = new EngineError({
+  engine: 'memory',
+  operation: 'renew',
+  outcome: 'none',
+  transient: true,
+  problem: 'refused',
+})
+
+describe('a grant that was kept in a split vote', () => {
+  it('is given back when its node then refuses the next question', async () => {
+    const { clock, stores, engines, over } = world()
+    const [first, second, third] = engines() as [Engine, Engine, Engine]
+    await second.acquire(now(place('lock')))
+    await third.acquire(now(place('lock')))
+    first.renew = async () => {
+      throw refused
+    }
+    const engine = over([first, second, third])
+    const beaten = watch(engine.acquire(now(place('lock'))))
+    await clock.advance(3_000)
+    expect(beaten.value).toMatchObject({ state: 'absent' })
+    expect(stores[0]!.inspect('lock')).toBeNull()
+    await engine.close()
+  })
+})
+
+describe('a give-back that arrives late', () => {
+  it('does not undo a later grant of the same identity', async () => {
+    const { clock, stores, engines, over } = world()
+    const [first, second, third] = engines() as [Engine, Engine, Engine]
+    const asked = place('lock', { ttlMs: 60_000, waitTtlMs: 60_000 })
+    const release = third.release.bind(third)
+    let arrive = () => {}
+    const engine = over([first, second, third])
+    expect(await engine.acquire(now(asked))).toMatchObject({ state: 'held' })
+    // Two nodes lost the lease; what the third keeps is given back, but that takes a while.
+    for (const each of engines().slice(0, 2)) await each.release(asked)
+    third.release = (...args) => {
+      third.release = release
+      return new Promise((resolve) => {
+        arrive = () => resolve(release(...args))
+      })
+    }
+    expect(await engine.renew([asked])).toEqual([{ state: 'absent' }])
+    first.acquire = async () => {
+      throw refused
+    }
+    const again = watch(engine.acquire({ ...asked, wait: true }))
+    await clock.advance(1_000)
+    arrive()
+    await settled()
+    const [, one, other] = stores.map(holderOf)
+    const kept = one !== undefined && one === other
+    expect(again.value?.state !== 'held' || kept).toBe(true)
+    const later = watch(engine.acquire({ ...asked, wait: true }))
+    await clock.advance(1_000)
+    expect(later.value).toMatchObject({ state: 'held' })
+    expect(holderOf(stores[1]!)).toBe(holderOf(stores[2]!))
+    await engine.release(asked)
+    await settled()
+    expect(stores.map(holderOf)).toEqual([undefined, undefined, undefined])
+    await engine.close()
+  })
+})
+
+describe('a waiter behind a lock that nobody uses any more', () => {
+  it('is let in soon after the majority is free', async () => {
+    const { clock, random, engines, over } = world()
+    const [first, second, third] = engines() as [Engine, Engine, Engine]
+    await first.acquire(now(place('lock', { ttlMs: 600_000 })))
+    const holder = place('lock', { ttlMs: 600_000 })
+    for (const each of [second, third]) await each.acquire(now(holder))
+    const holdfast = createHoldfast({ engine: over(engines()), clock, random })
+    const mutex = holdfast.mutex('lock')
+    const [one, other] = [watch(mutex.acquire()), watch(mutex.acquire())]
+    await clock.advance(1_000)
+    for (const each of [second, third]) await each.release(holder)
+    await clock.advance(500)
+    const winner = one.value ?? other.value
+    expect(winner).toBeDefined()
+    await winner!.release()
+    await clock.advance(500)
+    expect(one.value?.held === true || other.value?.held === true).toBe(true)
+    await one.value?.release()
+    await other.value?.release()
+    await holdfast.close()
+  })
+})
+
+describe('a quorum of quorums', () => {
+  it('draws no smaller a fence than it is asked for', async () => {
+    const { engines, over } = world()
+    const fence = 1.9e15
+    expect(await over(engines()).acquire({ ...now(place('lock')), fence })).toMatchObject({
+      state: 'held',
+      fence,
+    })
+  })
+})
