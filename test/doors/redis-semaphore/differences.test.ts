@@ -79,7 +79,7 @@ describe('holdfast/redis-semaphore differs:', () => {
       () => new Semaphore(setting.client, key, 2, { ...ONCE, identifier: 'same' }),
     )
     const taken = await Promise.all(semaphores.map((semaphore) => semaphore.tryAcquire()))
-    expect(taken.toSorted()).toEqual([false, true, true])
+    expect(taken.filter(Boolean)).toHaveLength(2)
     // The identifier still takes the lock over.
     const heir = { identifier: 'worker 1 ~#', acquiredExternally: true } as const
     const third = new Mutex(setting.other(), key, heir)

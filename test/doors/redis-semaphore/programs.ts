@@ -57,9 +57,9 @@ export const programs: Record<string, (scene: Scene) => Promise<unknown>> = {
     await other.release()
     const still = (await client.get(`mutex:${key}`)) === holder.identifier
     await holder.release()
-    const then = await other.tryAcquire()
+    const free = await other.tryAcquire()
     await other.release()
-    return { outcomes, still, then }
+    return { outcomes, still, free }
   },
 
   async 'wait for a mutex'({ library, client, key }) {
@@ -201,13 +201,13 @@ export const programs: Record<string, (scene: Scene) => Promise<unknown>> = {
     const taken = [await three.tryAcquire(), await two.tryAcquire(), await plain.tryAcquire()]
     const error = await failed(library, two.acquire())
     await three.release()
-    const then = await two.tryAcquire()
+    const free = await two.tryAcquire()
     await two.release()
     await plain.release()
     const all = make(4)
     const whole = await all.tryAcquire()
     await all.release()
-    return { taken, error, then, whole }
+    return { taken, error, free, whole }
   },
 
   async 'acquire a semaphore twice with one object'({ library, client, key }) {
@@ -217,9 +217,9 @@ export const programs: Record<string, (scene: Scene) => Promise<unknown>> = {
     const beside = await other.tryAcquire()
     await twice.release()
     const last = new library.Semaphore(client, key, 2, ONCE)
-    const then = await last.tryAcquire()
+    const free = await last.tryAcquire()
     await Promise.all([other.release(), last.release()])
-    return { acquired, beside, then }
+    return { acquired, beside, free }
   },
 
   async 'give wrong arguments'({ library, client, key }) {
