@@ -54,7 +54,7 @@ export async function diagnoseServers(
     servers.map((server) => diagnoseServer({ ...around, server }, expected)),
   )
   const failed = looks.filter((look) => look.status === 'rejected')
-  if (failed.length === looks.length) throw failed[0]?.reason
+  if (failed.length === looks.length) throw failed[0]?.reason as Error
   const told = looks.map((look) => {
     if (look.status === 'fulfilled') return look.value
     // Others answer, so it is not this process; but one that is closing hears nobody.
