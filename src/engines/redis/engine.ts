@@ -133,7 +133,7 @@ export class RedisEngine implements Engine {
       const sentAt = clock.now()
       const notAfterMs = this.#timeOf(claim.name).serverMs(commandTimeoutMs)
       const terms = { keepMs, notAfterMs, channel: this.#channel(claim) }
-      const call = recipeOf(claim.shape).acquire(keys, claim, terms)
+      const call = recipeOf(claim.shape).acquire(keys, this.#longer(claim), terms)
       const { reply, replicas } = await this.#requests.grant('acquire', call, claim.name)
       if (reply[0] === 'shape') {
         const found = shapeOf(reply[1])
@@ -235,9 +235,9 @@ export class RedisEngine implements Engine {
 
   /**
    * A pushed grant was written by the connection of whoever released, so WAIT can speak of it only
-   * after a write of this one. A renewal that asks for no more than is left would write nothing.
+   * after a write of this one. A look that asks for no more than is left would write nothing.
    */
-  #longer(place: Place): Place {
+  #longer<T extends Place>(place: T): T {
     return this.#requests.replicas === undefined ? place : { ...place, ttlMs: place.ttlMs + 1 }
   }
 
