@@ -90,6 +90,24 @@ describe('a request', () => {
     expect(store.size.locks).toBe(0)
   })
 
+  it('finds a lock available once the engine knows what was given up before', async () => {
+    const { clock, process } = rig()
+    const other = process().holdfast
+    await other.readWriteLock('web:a').read.acquire()
+    // The place of the one that gives up is slow to leave.
+    const { holdfast } = process({ plan: [{ operations: ['release'], delayMs: 1000 }] })
+    const locks = webLocks(holdfast)
+    const controller = new AbortController()
+    const given = watch(locks.request('a', { signal: controller.signal }, never))
+    await clock.advance(10)
+    controller.abort()
+    const options = { mode: 'shared', ifAvailable: true } as const
+    const request = watch(locks.request('a', options, (lock) => lock?.mode ?? 'taken'))
+    await clock.advance(3000)
+    expect(given.error).toMatchObject({ name: 'AbortError' })
+    expect(request.value).toBe('shared')
+  })
+
   it('aborts before its turn has come, and keeps the order of those behind', async () => {
     const { clock, process } = rig()
     // Answers take their time, so that the first request still travels.

@@ -8,7 +8,7 @@ import type { LockInfo, LockManagerSnapshot } from './types.ts'
 /** How many locks are looked at together. */
 const BATCH = 50
 
-/** Who holds and who waits for the locks with this prefix; those held longest come first. */
+/** Who holds and who waits for the locks with this prefix; those granted first come first. */
 export async function snapshot(holdfast: Holdfast, prefix: string): Promise<LockManagerSnapshot> {
   const names: string[] = []
   for await (const name of holdfast.names({ prefix })) names.push(name)
@@ -25,7 +25,8 @@ export async function snapshot(holdfast: Holdfast, prefix: string): Promise<Lock
       .filter(({ identity }) => identity !== '')
       .map((holder) => ({ ...holder, name: report.name })),
   )
-  held.sort((one, other) => other.heldMs - one.heldMs)
+  // Fences are drawn from a clock: the only order in which locks of several names were granted.
+  held.sort((one, other) => one.fence - other.fence)
   const pending = locks.flatMap(({ name, waiters }) =>
     waiters.map((waiter) => ({ ...waiter, name })),
   )

@@ -1,6 +1,7 @@
 import * as door from 'holdfast/redlock'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { holdfastOf } from '../../../src/faces/holdfasts.ts'
 import { startProxy } from '../../support/proxy.ts'
 import { type RunningServer, startServer } from '../../support/servers.ts'
 import { until } from '../../support/until.ts'
@@ -86,6 +87,14 @@ describe('holdfast/redlock differs:', () => {
     const lock = await new Redlock([client]).acquire([name], 60_000)
     await (await lock.extend(1000)).extend(2000)
     expect(await client.pttl(name)).toBeGreaterThan(30_000)
+  })
+
+  it('a lock that was acquired costs this process nothing', async () => {
+    const { client } = setting
+    const redlock = new Redlock([client])
+    const lock = await redlock.acquire([setting.name(), setting.name()], 60_000)
+    await lock.extend(60_000)
+    expect(holdfastOf([client]).core.renewal.tended).toEqual([])
   })
 
   it('a larger drift factor counts, a smaller one does not', async () => {
