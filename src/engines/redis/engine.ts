@@ -187,11 +187,10 @@ export class RedisEngine implements Engine {
   }
 
   renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
-    return renewInGroups(
-      places,
-      (place) => this.#groupOf(place),
-      (some) => this.#renew(some),
-    )
+    // No group is told before the slowest has settled: one that hangs must leave time to all.
+    const patienceMs = patience(places)
+    const renew = (some: readonly Place[]) => this.#renew(some, patienceMs)
+    return renewInGroups(places, (place) => this.#groupOf(place), renew)
   }
 
   /** Places can be renewed by one request when one script serves them and one slot holds them. */
@@ -202,7 +201,10 @@ export class RedisEngine implements Engine {
     return `${slot} ${shape.kind === 'mutex'}`
   }
 
-  async #renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
+  async #renew(
+    places: readonly Place[],
+    patienceMs: number,
+  ): Promise<readonly (Standing | Unknown)[]> {
     const [first] = places
     if (first === undefined) return []
     const named = places.map((place) => ({
@@ -213,7 +215,7 @@ export class RedisEngine implements Engine {
     // The failure of a request for many locks is not about the first of them.
     const lock = places.length > 1 ? undefined : first.name
     const sentAt = this.#settings.clock.now()
-    const answer = await this.#requests.grant('renew', call, lock, patience(places))
+    const answer = await this.#requests.grant('renew', call, lock, patienceMs)
     const [nowUs, ...replies] = answer.reply
     this.#timeOf(first.name).told(sentAt, number(nowUs))
     return places.map((place, index) => {
@@ -256,9 +258,9 @@ export class RedisEngine implements Engine {
     return new ReplicaError({ engine, operation, outcome, min, confirmed, timeoutMs, lock: name })
   }
 
-  /** Ends a grant that is not to be reported; says in the error whether that succeeded. */
+  /** Ends a grant that never was a lease, its minimum hold too; says whether that succeeded. */
   async #giveBack(place: Place, confirmed: number): Promise<ReplicaError> {
-    const outcome = await this.release(place).then(
+    const outcome = await this.release(place, { force: true }).then(
       () => 'none' as const,
       () => 'unknown' as const,
     )

@@ -74,8 +74,7 @@ export class Requests {
 
   async close(): Promise<void> {
     this.#closed = true
-    await this.#replicas?.close()
-    await this.#port.close()
+    await Promise.all([this.#replicas?.close(), this.#port.close()])
   }
 
   async #evaluate<T>(
