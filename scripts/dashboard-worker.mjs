@@ -54,6 +54,6 @@ async function serve() {
 
 /** Long work that is renewed, as of jobs. */
 async function toil() {
-  for (;;) await once(holdfast.mutex(`import:${process.pid}`), 12_000)
+  for (;;) await once(holdfast.mutex(`import:${process.pid}`), 9000 + random(6000))
 }
 await Promise.all([toil(), ...Array.from({ length: 5 }, serve)])

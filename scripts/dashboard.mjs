@@ -68,9 +68,9 @@ process.exit()
 async function breakLocks() {
   const { connect } = await import(new URL('../dist/index.js', import.meta.url).href)
   const holdfast = await connect(url)
-  for (let times = 0; times < 10; times++) {
+  for (let times = 0; times < 2; times++) {
     for await (const name of holdfast.names()) await holdfast.forceRelease(name)
-    await wait(500)
+    await wait(2000)
   }
   await holdfast.close()
 }
@@ -95,10 +95,11 @@ async function draw() {
   )
   for (const { panel, lines } of answered) {
     if (lines.length === 0) throw new Error(`the panel "${panel.title}" stays empty`)
-    const points = lines.map(({ series }) => series.values.length)
-    console.log(
-      `${panel.title}: ${lines.map(({ legend }) => legend).join(', ')} (${points.join(', ')})`,
-    )
+    const most = lines.map(({ legend, series }) => {
+      const values = series.values.map(([, value]) => value).filter(Number.isFinite)
+      return `${legend} ${Math.max(...values).toPrecision(3)}`
+    })
+    console.log(`${panel.title}, at most: ${most.join(', ')}`)
   }
   writeFileSync(picture, drawDashboard(answered))
   console.log(picture)

@@ -151,15 +151,18 @@ describe('the span of a hold', () => {
     expect(hold.status.code).toBe(SpanStatusCode.UNSET)
   })
 
-  it("belongs to the waiter's trace, also where another's release granted it", async () => {
+  it("belongs to the caller's trace, also where a look of all waiters finds the grant", async () => {
     const { clock, process } = rig()
-    const { holdfast } = process()
+    const { holdfast } = process({ plan: [{ operations: ['push'], loseRequest: 1 }] })
     const first = await holdfast.mutex('m').acquire()
     report()
     const second = within(() => holdfast.mutex('m').acquire())
     await clock.advance(10)
     const other = reports.tracers.getTracer('user').startSpan('other', {}, ROOT_CONTEXT)
-    await context.with(trace.setSpan(ROOT_CONTEXT, other), () => first.release())
+    await context.with(trace.setSpan(ROOT_CONTEXT, other), async () => {
+      await first.release()
+      await clock.advance(10_000)
+    })
     await (await second).release()
     expect(inTrace(reports.span('hold mutex'))).toBe(inTrace(reports.span('request')))
     other.end()

@@ -88,6 +88,17 @@ describe('a holdfast that is killed', () => {
     expect(run.err).toContain(`holdfast (process ${run.pid}) was killed; the command is stopped.`)
   })
 
+  it('keeps the next out until its command is gone', async () => {
+    // What starts in the meantime is stopped as well, unless it ignores that.
+    const trap = `trap '(trap "" TERM; sleep 2); echo gone > gone; exit' TERM;`
+    const run = desk.holdfast(['run', 'x', '--grace', '3', '-c', stays(trap)])
+    await started(run)
+    const next = desk.holdfast(['run', 'x', '--verbose', '--', 'cat', 'gone'])
+    await until(() => next.err.includes('waiting'), { what: 'the next to wait' })
+    run.kill('SIGKILL')
+    expect(await next.end()).toMatchObject({ code: 0, out: 'gone\n' })
+  })
+
   it('lets its command end by itself within the grace', async () => {
     const run = desk.holdfast(['run', 'x', '-c', stays("trap 'echo bye > bye; exit' TERM;")])
     await started(run)

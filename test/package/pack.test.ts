@@ -25,6 +25,9 @@ const doors = Object.keys(manifest.exports)
   .filter((subpath) => subpath !== './package.json')
   .map((subpath) => subpath.replace(/^\./, 'holdfast'))
 
+/** Doors that cannot be opened without an optional peer. */
+const peers: Readonly<Record<string, string>> = { 'holdfast/opentelemetry': '@opentelemetry/api' }
+
 let tarball = ''
 let packed: string[] = []
 
@@ -106,18 +109,13 @@ describe('installed alone', () => {
   it('brings one Redis client and no optional one', () => {
     expect(existsSync(join(alone, 'node_modules/ioredis'))).toBe(true)
     expect(existsSync(join(alone, 'node_modules/redis'))).toBe(false)
+    expect(existsSync(join(alone, 'node_modules/@opentelemetry'))).toBe(false)
   })
 
-  it.each(doors)('imports %s', (door) => {
-    const names = node(`import('${door}').then((m) => console.log(Object.keys(m).join()))`)
-    expect(names.trim()).not.toBe('')
-  })
+  it.each(doors.filter((door) => !(door in peers)))('opens %s', (door) => opens(door))
 
-  it.each(doors)('requires %s', (door) => {
-    const imported = node(`import('${door}').then((m) => console.log(Object.keys(m).join()))`)
-    // Node adds a mark where a door has a default export.
-    const names = `Object.keys(require('${door}')).filter((name) => name !== '__esModule').join()`
-    expect(node(`console.log(${names})`)).toBe(imported)
+  it.each(Object.entries(peers))('says that %s needs %s', (door, peer) => {
+    expect(() => node(`import('${door}')`)).toThrow(peer)
   })
 
   it('opens its package.json and keeps the rest shut', () => {
@@ -133,6 +131,27 @@ describe('installed alone', () => {
     )
   })
 })
+
+describe('installed with its optional peers', () => {
+  beforeAll(() => {
+    for (const peer of Object.values(peers)) {
+      const path = join(alone, 'node_modules', peer)
+      mkdirSync(dirname(path), { recursive: true })
+      symlinkSync(join(root, 'node_modules', peer), path, 'dir')
+    }
+  })
+
+  it.each(Object.keys(peers))('opens %s', (door) => opens(door))
+})
+
+/** The door gives the same names to those who import it and to those who require it. */
+function opens(door: string): void {
+  const imported = node(`import('${door}').then((m) => console.log(Object.keys(m).join()))`)
+  expect(imported.trim()).not.toBe('')
+  // Node adds a mark where a door has a default export.
+  const names = `Object.keys(require('${door}')).filter((name) => name !== '__esModule').join()`
+  expect(node(`console.log(${names})`)).toBe(imported)
+}
 
 /** Every TypeScript block of the README is a module of its own. */
 function readmeExamples(): string[] {
@@ -154,7 +173,8 @@ function writeConsumer(): void {
   mkdirSync(consumer)
   writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }\n')
   for (const name of ['holdfast', 'ioredis']) link(join(alone, 'node_modules', name), name)
-  for (const name of ['redis', '@types/node']) link(join(root, 'node_modules', name), name)
+  for (const name of ['redis', '@types/node', '@opentelemetry/api'])
+    link(join(root, 'node_modules', name), name)
   readmeExamples().forEach((code, index) => {
     writeFileSync(join(consumer, `example-${index + 1}.ts`), `${code}export {}\n`)
   })

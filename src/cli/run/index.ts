@@ -105,13 +105,22 @@ export async function withVoice(
   }
 }
 
+/**
+ * Where an engine frees the lock as soon as it notices the death of holdfast, the guardian must
+ * first get the time to stop the command: its grace, and a second to start.
+ */
+function delayOf({ engine }: Holdfast, { lockDelayMs, graceMs }: Wish): number {
+  return engine.name === 'sqlite' ? Math.max(lockDelayMs, graceMs + 1000) : lockDelayMs
+}
+
 /** Acquires with the words that go with it; `undefined` when the lock was not granted in time. */
 export async function granted<L>(
   { holdfast, signals, voice, quiet }: Means,
   wish: Wish,
   acquire: (holdfast: Holdfast, options: AcquireOptions) => Promise<L>,
 ): Promise<L | undefined> {
-  const { name, timeoutMs, ttlMs, lockDelayMs, minHoldMs, label } = wish
+  const { name, timeoutMs, ttlMs, minHoldMs, label } = wish
+  const lockDelayMs = delayOf(holdfast, wish)
   const quoted = JSON.stringify(name)
   const off = holdfast.on('waiting', ({ ahead, occupant }) => {
     const { ours = true, about } = occupant ?? {}
