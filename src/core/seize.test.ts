@@ -48,6 +48,57 @@ describe('a seizure', () => {
     expect(first.value?.held).toBe(false)
   })
 
+  it('looks again when the engine knew nobody at the first look', async () => {
+    const { clock, process } = rig()
+    const [one, two] = [process(), process()]
+    await one.holdfast.mutex('m').acquire()
+    const { engine } = two
+    const inspect = engine.inspect.bind(engine)
+    let looks = 0
+    Object.assign(engine, { inspect: async () => (looks++ === 0 ? null : await inspect('m')) })
+    const seized = watch(seize(two.holdfast.core, placeOf(two), KEPT))
+    await clock.advance(500)
+    expect(seized.value?.held).toBe(true)
+    expect(looks).toBeGreaterThan(1)
+  })
+
+  it('stops looking when it sees a grant whose news was lost', async () => {
+    const { clock, process } = rig()
+    const one = process()
+    const two = process({ plan: [{ operations: ['push'], loseRequest: 1 }] })
+    const held = await one.holdfast.mutex('m').acquire()
+    const { engine } = two
+    const inspect = engine.inspect.bind(engine)
+    // The holder leaves by itself meanwhile, and the look says who holds the lock then.
+    Object.assign(engine, {
+      inspect: async () => {
+        await held.release()
+        return await inspect('m')
+      },
+    })
+    const seized = watch(seize(two.holdfast.core, placeOf(two), KEPT))
+    await clock.advance(5000)
+    expect(seized.value?.held).toBe(true)
+  })
+
+  it('breaks nobody when the grant came while it looked', async () => {
+    const { clock, process } = rig()
+    const [one, two] = [process(), process()]
+    const held = await one.holdfast.mutex('m').acquire()
+    const { engine } = two
+    const inspect = engine.inspect.bind(engine)
+    // The holder leaves by itself meanwhile, and the look says who holds the lock then.
+    Object.assign(engine, {
+      inspect: async () => {
+        await held.release()
+        return await inspect('m')
+      },
+    })
+    const seized = watch(seize(two.holdfast.core, placeOf(two), KEPT))
+    await clock.advance(500)
+    expect(seized.value?.held).toBe(true)
+  })
+
   it('leaves no place behind when the engine does not answer', async () => {
     const { clock, process, store } = rig()
     const one = process()

@@ -3,7 +3,7 @@ import { sleep } from './clock.ts'
 import type { Core } from './core.ts'
 import type { Place } from './engine.ts'
 import { breakOff, inspect } from './inspection.ts'
-import { type Keeping, Lease } from './lease.ts'
+import type { Keeping, Lease } from './lease.ts'
 
 /** Every ticket that an engine draws is larger. */
 const FRONT = 0
@@ -26,9 +26,8 @@ export async function seize(core: Core, place: Place, keeping: Keeping): Promise
   }
   const asked = { place, keeping, timeoutMs: Number.POSITIVE_INFINITY, signal: stop.signal }
   try {
-    const lease = await acquire(core, { ...asked, ticket: FRONT, joined })
-    if (!(lease instanceof Lease)) throw new Error('a call that waits was told that it does not')
-    return lease
+    // Whoever waits without a limit gets a lease or an error.
+    return (await acquire(core, { ...asked, ticket: FRONT, joined })) as Lease
   } finally {
     done.abort()
     // The grant may be here before the answer that a holder of this Holdfast is told by.
