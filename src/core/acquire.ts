@@ -2,9 +2,10 @@ import { onAbort } from './abort.ts'
 import type { Core } from './core.ts'
 import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
 import { AcquireTimeoutError, closedError, EngineError, ReplicaError } from './errors.ts'
-import { type Keeping, Lease, trustedUntil } from './lease.ts'
+import { Lease } from './lease.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
+import { type Keeping, trustedUntil } from './tending.ts'
 import type { AcquireTrace } from './traces.ts'
 
 /** Why a call stops to listen. Told once and for all: an abort without a reason makes an error. */

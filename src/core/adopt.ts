@@ -1,6 +1,7 @@
 import type { Core } from './core.ts'
 import type { Place, Standing } from './engine.ts'
-import { type Keeping, Lease, trustedUntil } from './lease.ts'
+import { Lease } from './lease.ts'
+import { type Keeping, trustedUntil } from './tending.ts'
 
 /**
  * Takes over a lease that was taken under the identity of this place by another process, by another

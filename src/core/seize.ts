@@ -3,7 +3,8 @@ import { sleep } from './clock.ts'
 import type { Core } from './core.ts'
 import type { Place } from './engine.ts'
 import { breakOff, inspect } from './inspection.ts'
-import type { Keeping, Lease } from './lease.ts'
+import type { Lease } from './lease.ts'
+import type { Keeping } from './tending.ts'
 
 /** Every ticket that an engine draws is larger. */
 const FRONT = 0
