@@ -1,29 +1,24 @@
 import { onAbort } from './abort.ts'
+import { call, type Grant, type Request } from './caller.ts'
 import type { Core } from './core.ts'
 import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
 import { AcquireTimeoutError, closedError, EngineError, ReplicaError } from './errors.ts'
-import { Lease } from './lease.ts'
+import type { Lease } from './lease.ts'
 import type { Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
-import { type Keeping, trustedUntil } from './tending.ts'
+import { trustedUntil } from './tending.ts'
 import type { AcquireTrace } from './traces.ts'
 
 /** Why a call stops to listen. Told once and for all: an abort without a reason makes an error. */
 const SETTLED: Error = new Error('The call is over')
 
-/** How a place is asked for. */
-export interface Request {
-  readonly place: Place
-  readonly keeping: Keeping
-  /** `Infinity` waits for ever, 0 tries once. */
-  readonly timeoutMs: number
-  readonly signal: AbortSignal | undefined
-  /** What is made of the grant: a lease unless told otherwise. */
-  readonly make?: typeof Lease
-  /** Where in the line to join, instead of at its end: smaller tickets stand in front. */
-  readonly ticket?: number
-  /** Told when the engine says that the place stands in the line. A grant at once is not told. */
-  readonly joined?: () => void
+/** Whoever wants to know what becomes of a request, and is told one end of it. */
+export interface Asker {
+  /** What watchers outside were told of the call. */
+  readonly told: AcquireTrace | undefined
+  granted(grant: Grant): void
+  absent(standing: Absent): void
+  fail(reason: Error): void
 }
 
 /**
@@ -32,68 +27,16 @@ export interface Request {
  * `EngineError`, `ShapeError`, or `HOLDFAST_CLOSED`. Whatever the outcome, no place is left behind.
  */
 export function acquire(core: Core, request: Request): Promise<Lease | Absent> {
-  if (core.traces.acquire.watched) return traced(core, request)
-  return new Promise((resolve, reject) => {
-    const refused = begin(core, request, { resolve, reject })
-    if (refused !== undefined) reject(refused)
-  })
+  return call(core, request, (caller) => new Acquisition(core, request, caller).start())
 }
 
-/** Tells watchers outside how the call begins and ends, each before the caller hears of it. */
-function traced(core: Core, request: Request): Promise<Lease | Absent> {
-  const { clock, engine, traces } = core
-  const { name, shape, permits, identity } = request.place
-  const { timeoutMs } = request
-  const { kind } = shape
-  const told: AcquireTrace = { engine: engine.name, name, kind, permits, identity, timeoutMs }
-  const startedAt = clock.now()
-  const end = (outcome: Pick<AcquireTrace, 'result' | 'error'>) => {
-    told.waitedMs = clock.now() - startedAt
-    traces.acquire.end(Object.assign(told, outcome))
-  }
-  return new Promise((resolve, reject) => {
-    const asker: Asker = {
-      told,
-      resolve(answer) {
-        end({ result: answer instanceof Lease ? answer : null })
-        resolve(answer)
-      },
-      reject(error) {
-        end({ error })
-        reject(error)
-      },
-    }
-    const refused = traces.acquire.begin(told, () => begin(core, request, asker))
-    // Watchers hear of a beginning before they hear of its end.
-    if (refused !== undefined) asker.reject(refused)
-  })
-}
-
-/** Whoever asked, and gets one answer. */
-interface Asker {
-  readonly resolve: (answer: Lease | Absent) => void
-  readonly reject: (reason: Error) => void
-  /** What watchers were told of the call. */
-  readonly told?: AcquireTrace
-}
-
-/** Starts the call, or returns why it is over before anything is asked of the engine. */
-function begin(core: Core, request: Request, asker: Asker): Error | undefined {
-  const { place, signal } = request
-  if (signal?.aborted) return signal.reason as Error
-  if (core.closed) return closedError(place.name)
-  new Acquisition(core, request, asker).start()
-  return undefined
-}
-
-/** One call that wants a lease, from its first request to its only answer. */
-class Acquisition implements Tended {
+/** One request for a place, from its first question to the engine to its only end. */
+export class Acquisition implements Tended {
   readonly place: Place
   readonly leased = false
   readonly #core: Core
   readonly #request: Request
   readonly #asker: Asker
-  readonly #startedAt: number
   readonly #wait: boolean
   readonly deadline: number
   #settled = false
@@ -123,9 +66,9 @@ class Acquisition implements Tended {
     this.place = request.place
     this.#asker = asker
     this.#wait = request.timeoutMs > 0
-    this.#startedAt = core.clock.now()
-    this.#answeredAt = this.#startedAt
-    this.deadline = this.#wait ? this.#startedAt + request.timeoutMs : Number.POSITIVE_INFINITY
+    const startedAt = core.clock.now()
+    this.#answeredAt = startedAt
+    this.deadline = this.#wait ? startedAt + request.timeoutMs : Number.POSITIVE_INFINITY
   }
 
   start(): void {
@@ -149,7 +92,7 @@ class Acquisition implements Tended {
         this.#occupant = standing.occupant ?? this.#occupant
         // A look at a grant that came too late says nothing about who holds the lock.
         if (!this.#wait && this.#overdueSince === undefined) {
-          return this.#settle(() => this.#asker.resolve(standing))
+          return this.#settle(() => this.#asker.absent(standing))
         }
         // The line lost the place; the ticket brings it back where it stood.
         return this.#join()
@@ -160,17 +103,16 @@ class Acquisition implements Tended {
 
   /** The time to wait is over. */
   expire(): void {
-    const { timeoutMs } = this.#request
-    const never = this.#answered
-      ? undefined
-      : (this.#lastError ?? this.#silence(`no answer within timeoutMs (${timeoutMs} ms)`))
-    this.#fail(
-      never ??
-        new AcquireTimeoutError(this.place.name, timeoutMs, {
-          occupant: this.#occupant,
-          ahead: this.#seen?.ahead,
-        }),
-    )
+    this.#fail(this.overdue(this.#request.timeoutMs))
+  }
+
+  /** Why whoever waited this long has no lease. */
+  overdue(timeoutMs: number): Error {
+    if (!this.#answered) {
+      return this.#lastError ?? this.#silence(`no answer within timeoutMs (${timeoutMs} ms)`)
+    }
+    const ahead = this.#seen?.ahead
+    return new AcquireTimeoutError(this.place.name, timeoutMs, { occupant: this.#occupant, ahead })
   }
 
   async shutdown(): Promise<void> {
@@ -240,14 +182,7 @@ class Acquisition implements Tended {
       return this.#fail(this.#silence('answers take longer than the lease (ttlMs) lasts'))
     }
     this.#won = true
-    this.#settle(() => {
-      const { make = Lease } = this.#request
-      const lease = new make(core, this.place, held.fence, until, this.#request.keeping)
-      const waitedMs = core.clock.now() - this.#startedAt
-      this.#asker.resolve(lease)
-      lease.begin(this.#asker.told)
-      core.events.emit('granted', { lease, waitedMs })
-    })
+    this.#settle(() => this.#asker.granted({ place: this.place, fence: held.fence, until }))
   }
 
   #waits(waiting: Waiting): void {
@@ -317,7 +252,7 @@ class Acquisition implements Tended {
 
   #fail(reason: Error): void {
     if (this.#settled) return
-    this.#settle(() => this.#asker.reject(reason))
+    this.#settle(() => this.#asker.fail(reason))
     // A request under way cleans up after itself, once its answer says what there is.
     const mayBeKnown = this.#answered || this.#doubtful
     if (this.#joining !== undefined) this.#core.owe(this.#joining)
