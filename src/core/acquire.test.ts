@@ -1,6 +1,7 @@
 import { EngineError } from 'holdfast'
 import { describe, expect, it } from 'vitest'
 import { rig, watch } from '../../test/support/rig.ts'
+import { sleep } from './clock.ts'
 
 const MUTEX = { shape: { kind: 'mutex', capacity: 1 }, permits: 1, minHoldMs: 0 }
 
@@ -113,6 +114,30 @@ describe('acquire', () => {
     expect(second.value?.held).toBe(true)
   })
 
+  it('gives back whole what was granted to a call that was over, whatever its minimum hold', async () => {
+    const { clock, process, store } = rig(3)
+    const { holdfast } = process({ plan: [{ untilMs: 5, delayMs: 50 }] })
+    const late = new AbortController()
+    const cancelled = watch(
+      holdfast.mutex('m').acquire({ signal: late.signal, minHoldMs: 20_000, ttlMs: 30_000 }),
+    )
+    await clock.advance(1)
+    late.abort()
+    await clock.advance(200)
+    expect(cancelled.settled).toBe(true)
+    expect(store.size.locks).toBe(0)
+    // The same where the grant came by push, at the moment at which its waiter left.
+    const lease = await process().holdfast.mutex('n').acquire()
+    const leaving = new AbortController()
+    watch(process().holdfast.mutex('n').acquire({ signal: leaving.signal, minHoldMs: 20_000 }))
+    await clock.advance(1)
+    const releasing = lease.release()
+    leaving.abort()
+    await releasing
+    await clock.advance(5)
+    expect(store.size.locks).toBe(0)
+  })
+
   it('cleans up a request that was under way when it was cancelled', async () => {
     const { clock, process, store } = rig(3)
     const { holdfast } = process({ plan: [{ untilMs: 5, delayMs: 50 }] })
@@ -193,6 +218,34 @@ describe('acquire', () => {
     await clock.advance(8000)
     expect(patient.settled).toBe(false)
     expect(unlucky.error).toMatchObject({ code: 'HOLDFAST_ENGINE_FAILED' })
+  })
+
+  it('looks once more for news that came while a look was under way', async () => {
+    const { clock, process } = rig()
+    const lease = await process().holdfast.mutex('m').acquire()
+    const { engine, holdfast } = process()
+    let hint = () => {}
+    engine.wait = async () => {
+      await new Promise<void>((resolve) => {
+        hint = resolve
+      })
+      return { state: 'waiting', ahead: 0, ticket: 0, lookMs: 0 }
+    }
+    const renew = engine.renew.bind(engine)
+    engine.renew = async (places) => {
+      const standings = await renew(places)
+      await sleep(clock, 100)
+      return standings
+    }
+    const waiter = watch(holdfast.mutex('m').acquire())
+    await clock.advance(1)
+    hint()
+    await clock.advance(50)
+    // The look has seen the lock taken, and its answer is on its way.
+    await lease.release()
+    hint()
+    await clock.advance(200)
+    expect(waiter.value?.held).toBe(true)
   })
 
   it('comes back to its place when the line lost it', async () => {

@@ -145,9 +145,12 @@ export class Acquisition implements Tended {
     }
   }
 
-  /** Leaves the place, unless the grant came by another way and a lease stands on it. */
+  /**
+   * Leaves the place, unless the grant came by another way and a lease stands on it. What nobody
+   * was given has no minimum hold.
+   */
   #giveBack(): void {
-    if (!this.#won) this.#core.abandon(this.place)
+    if (!this.#won) this.#core.abandon(this.place, { force: true })
   }
 
   /** What is known of all requests: where the last one did not run, one before it may have. */
@@ -227,7 +230,7 @@ export class Acquisition implements Tended {
         this.#awaiting = false
         if (this.#settled) return
         if (news.state === 'held') this.#granted(news, this.place.grantTtlMs)
-        else renewal.schedule(this, 0)
+        else renewal.hurry(this)
       }
     } catch {
       // Without pushes the looks go on; the next one that finds the place waiting listens again.
@@ -256,7 +259,7 @@ export class Acquisition implements Tended {
     // A request under way cleans up after itself, once its answer says what there is.
     const mayBeKnown = this.#answered || this.#doubtful
     if (this.#joining !== undefined) this.#core.owe(this.#joining)
-    else if (mayBeKnown) this.#core.abandon(this.place)
+    else if (mayBeKnown) this.#giveBack()
   }
 
   #settle(answer: () => void): void {

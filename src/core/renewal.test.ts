@@ -86,6 +86,38 @@ describe('renewals', () => {
     expect(calls.length).toBe(2)
   })
 
+  it('that something hurries go out at once, behind the one under way', async () => {
+    const answers: (() => void)[] = []
+    const { clock, calls, renewal, tended } = world(async (places) => {
+      await new Promise<void>((resolve) => answers.push(resolve))
+      return await allHeld(places)
+    })
+    // Each answer plans the next look as it would without the news.
+    const a: Tended = tended('a', undefined, () => renewal.schedule(a, 1000, 500))
+    renewal.schedule(a, 10)
+    await clock.advance(10)
+    renewal.hurry(a)
+    await clock.advance(20)
+    expect(calls.length).toBe(1)
+    answers.shift()?.()
+    await clock.advance(0)
+    expect(calls.map(({ at }) => at)).toEqual([10, 30])
+    answers.shift()?.()
+    await clock.advance(100)
+    // What is planned between the news and the look does not put it off either.
+    renewal.hurry(a)
+    renewal.schedule(a, 1000)
+    await clock.advance(5)
+    expect(calls.map(({ at }) => at)).toEqual([10, 30, 130])
+    answers.shift()?.()
+    await clock.advance(900)
+    expect(calls.length).toBe(3)
+    renewal.stop(a)
+    renewal.hurry(a)
+    await clock.advance(2000)
+    expect(calls.length).toBe(3)
+  })
+
   it('that nobody waits for any more are told to nobody', async () => {
     const { clock, calls, log, renewal, tended } = world(allHeld)
     const a = tended('a')

@@ -23,6 +23,8 @@ export interface Tended {
 
 interface Entry {
   dueAt: number
+  /** When something was heard of that makes it due, whatever was planned. */
+  hurriedAt: number
   /** How much earlier than due it may travel with others. */
   slackMs: number
   inFlight: boolean
@@ -54,7 +56,8 @@ export class Renewal {
 
   /** Starts to watch the deadline; looks come with `schedule`. */
   tend(tended: Tended): void {
-    this.#entries.set(tended, { dueAt: Number.POSITIVE_INFINITY, slackMs: 0, inFlight: false })
+    const never = { dueAt: Number.POSITIVE_INFINITY, hurriedAt: Number.POSITIVE_INFINITY }
+    this.#entries.set(tended, { ...never, slackMs: 0, inFlight: false })
     this.#armFor(tended.deadline)
   }
 
@@ -65,6 +68,17 @@ export class Renewal {
     entry.dueAt = this.#clock.now() + inMs
     entry.slackMs = slackMs
     this.#armFor(Math.min(entry.dueAt, tended.deadline))
+  }
+
+  /**
+   * Renews at once; where a renewal is under way, once more behind it, since that one may have been
+   * answered before the change. No plan of `schedule` puts it off.
+   */
+  hurry(tended: Tended): void {
+    const entry = this.#entries.get(tended)
+    if (entry === undefined) return
+    entry.hurriedAt = this.#clock.now()
+    if (!entry.inFlight) this.#armFor(entry.hurriedAt)
   }
 
   stop(tended: Tended): void {
@@ -105,14 +119,14 @@ export class Renewal {
     if (this.#anyDue(now)) this.#send(now)
     let next = Number.POSITIVE_INFINITY
     for (const [tended, entry] of this.#entries) {
-      next = Math.min(next, tended.deadline, entry.inFlight ? next : entry.dueAt)
+      next = Math.min(next, tended.deadline, entry.inFlight ? next : plannedAt(entry))
     }
     if (next < Number.POSITIVE_INFINITY) this.#armFor(next)
   }
 
   #anyDue(now: number): boolean {
     for (const entry of this.#entries.values()) {
-      if (!entry.inFlight && entry.dueAt <= now) return true
+      if (!entry.inFlight && plannedAt(entry) <= now) return true
     }
     return false
   }
@@ -120,8 +134,9 @@ export class Renewal {
   #send(now: number): void {
     let batch: Tended[] = []
     for (const [tended, entry] of this.#entries) {
-      if (entry.inFlight || entry.dueAt - entry.slackMs > now) continue
+      if (entry.inFlight || plannedAt(entry) - entry.slackMs > now) continue
       entry.inFlight = true
+      entry.hurriedAt = Number.POSITIVE_INFINITY
       entry.dueAt = Number.POSITIVE_INFINITY
       batch.push(tended)
       if (batch.length === BATCH) {
@@ -147,7 +162,7 @@ export class Renewal {
       if (entry === undefined || standing === undefined) return
       entry.inFlight = false
       // A look asked for while this one was under way keeps its time, unless a new one is set.
-      if (entry.dueAt < Number.POSITIVE_INFINITY) this.#armFor(entry.dueAt)
+      if (plannedAt(entry) < Number.POSITIVE_INFINITY) this.#armFor(plannedAt(entry))
       tended.stands(standing)
     })
   }
@@ -183,4 +198,8 @@ export class Renewal {
       cause,
     })
   }
+}
+
+function plannedAt({ dueAt, hurriedAt }: Entry): number {
+  return Math.min(dueAt, hurriedAt)
 }
