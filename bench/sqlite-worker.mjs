@@ -77,9 +77,11 @@ async function play({ startAt, forMs }) {
   process.send({ turns, cpuUs: user + system })
 }
 
-process.on('message', async (round) => {
+async function obey(round) {
   if (round !== null) return await play(round)
   await lock.close()
   process.disconnect()
-})
+}
+
+process.on('message', (round) => void obey(round))
 process.send('ready')

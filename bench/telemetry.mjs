@@ -83,10 +83,8 @@ for (let count = -3; count < ROUNDS; count++) {
 const base = median(results[0]?.map(({ nanos }) => nanos) ?? [])
 console.log(`${ROUNDS} rounds of ${PAIRS} pairs, medians; node ${process.version}`)
 ways.forEach(({ name }, index) => {
-  const [nanos = [], bytes = []] = [
-    results[index]?.map((one) => one.nanos),
-    results[index]?.map((one) => one.bytes),
-  ]
+  const nanos = results[index].map((one) => one.nanos)
+  const bytes = results[index].map((one) => one.bytes)
   // Of the same round, so that a slow moment of the machine does not count.
   const ratio = median(nanos.map((value, at) => value / (results[0]?.[at]?.nanos ?? base)))
   console.log(

@@ -1,0 +1,46 @@
+import { pathToFileURL } from 'node:url'
+import { libraryFolder } from '../suite/library.mjs'
+
+/** Loads a door of the built library. */
+async function door(path) {
+  return await import(pathToFileURL(`${libraryFolder()}/${path}`).href)
+}
+
+function opened(holdfast, lockOptions) {
+  return {
+    holdfast,
+    lock(name) {
+      const mutex = holdfast.mutex(name, lockOptions)
+      return {
+        acquire: () => mutex.acquire(),
+        release: (lease) => lease.release(),
+      }
+    },
+    close: () => holdfast.close(),
+  }
+}
+
+async function openHoldfast({ url, ttlMs = 10_000 }) {
+  const { connect } = await door('index.js')
+  return opened(await connect(url, { ttlMs }))
+}
+
+async function openOnNodeRedis({ url, ttlMs = 10_000 }) {
+  const { createHoldfast } = await door('index.js')
+  const { redis } = await door('engines/redis/index.js')
+  const { createClient } = await import('redis')
+  const client = await createClient({ url }).connect()
+  const made = opened(createHoldfast({ engine: redis(client), ttlMs }))
+  return {
+    ...made,
+    async close() {
+      await made.close()
+      client.destroy()
+    },
+  }
+}
+
+export const holdfastContenders = [
+  { name: 'holdfast, ioredis', kind: 'holdfast', sends: [], open: openHoldfast },
+  { name: 'holdfast, node-redis', kind: 'holdfast', sends: [], open: openOnNodeRedis },
+]

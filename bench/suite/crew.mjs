@@ -1,0 +1,100 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { overlapping, overlapsIn } from './overlap.mjs'
+
+const script = fileURLToPath(new URL('worker.mjs', import.meta.url))
+
+/** The monotonic clock of this machine, which all processes share. */
+export const instant = () => Number(process.hrtime.bigint())
+
+/** Processes that play one contender against each other. */
+export class Crew {
+  #children
+
+  constructor(contender, children) {
+    this.contender = contender
+    this.#children = children
+  }
+
+  /** `options` are those of the contender's `open`. */
+  static async start(contender, size, options) {
+    const children = Array.from({ length: size }, (_, index) => {
+      const job = { contender: contender.name, index, size, ...options }
+      return fork(script, [JSON.stringify(job)], { serialization: 'advanced' })
+    })
+    const crew = new Crew(contender, children)
+    for (const child of children) {
+      child.once('exit', (code) => {
+        if (code) console.error(`a worker of ${contender.name} ended with ${code}`)
+      })
+    }
+    await Promise.all(children.map(answerOf))
+    return crew
+  }
+
+  get size() {
+    return this.#children.length
+  }
+
+  /** Gives every process the order, and waits for all. */
+  async order(order, details) {
+    return await Promise.all(
+      this.#children.map(async (child, index) => {
+        child.send({ order, ...(typeof details === 'function' ? details(index) : details) })
+        return await answerOf(child)
+      }),
+    )
+  }
+
+  /** All at once, for a time or for one turn each; gives the turns in the order of time. */
+  async contend(order, details) {
+    const startAt = instant() + 20e6
+    const reports = await this.order(order, { ...details, startAt })
+    const turns = reports.flatMap((report, process) => turnsOf(report.turns, process))
+    turns.sort((one, other) => one.from - other.from)
+    const overlaps = overlapsIn(turns)
+    if (overlaps > 0) throw overlapping(this.contender.name, overlaps)
+    const cpuUs = reports.reduce((sum, report) => sum + report.cpuUs, 0)
+    return { turns, startAt, cpuUs, ms: Math.max(...reports.map(({ ms }) => ms)) }
+  }
+
+  async stop() {
+    await Promise.all(
+      this.#children.map(async (child) => {
+        if (child.exitCode !== null || child.signalCode !== null) return
+        const gone = once(child, 'exit')
+        child.send(null)
+        // Whoever still polls would not end by itself.
+        const force = setTimeout(() => child.kill('SIGKILL'), 1000)
+        await gone
+        clearTimeout(force)
+      }),
+    )
+  }
+
+  kill() {
+    for (const child of this.#children) child.kill('SIGKILL')
+  }
+}
+
+async function answerOf(child) {
+  const answer = await new Promise((resolve, reject) => {
+    const ended = (code) => reject(new Error(`a worker ended with ${code} before it answered`))
+    child.once('exit', ended)
+    child.once('message', (message) => {
+      child.off('exit', ended)
+      resolve(message)
+    })
+  })
+  if (answer.failed !== undefined) throw new Error(`in a worker: ${answer.failed}`)
+  return answer
+}
+
+function turnsOf(flat, process) {
+  const turns = []
+  for (let at = 0; at < flat.length; at += 3) {
+    turns.push({ from: flat[at], to: flat[at + 1], fence: flat[at + 2], process })
+  }
+  return turns
+}

@@ -1,0 +1,81 @@
+/**
+ * One process of a crew: plays one contender as it is told, and says when it had the lock. Moments
+ * are nanoseconds of the monotonic clock, which all processes of a machine share.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { contenderNamed } from '../contenders/index.mjs'
+
+const job = JSON.parse(process.argv[2])
+const instant = () => Number(process.hrtime.bigint())
+const opened = await contenderNamed(job.contender).open(job)
+
+/** Takes and leaves the lock once, and notes it. */
+async function turn(lock, turns) {
+  const grant = await lock.acquire()
+  const from = instant()
+  const to = instant()
+  await lock.release(grant)
+  turns.push(from, to, grant?.fence ?? Number.NaN)
+}
+
+const orders = {
+  /** Every lane goes on until the time is over. */
+  async play({ name, lanes = 1, startAt, forMs }) {
+    const lock = opened.lock(name)
+    const turns = []
+    await until(startAt)
+    const end = startAt + forMs * 1e6
+    const lane = async () => {
+      while (instant() < end) await turn(lock, turns)
+    }
+    return await costOf(turns, () => Promise.all(Array.from({ length: lanes }, lane)))
+  },
+
+  /** Every lane has the lock once; what is not done within `capMs` is left undone. */
+  async burst({ name, lanes, startAt, capMs }) {
+    const lock = opened.lock(name)
+    const turns = []
+    await until(startAt)
+    const all = Promise.all(Array.from({ length: lanes }, () => turn(lock, turns)))
+    return await costOf(turns, () => Promise.race([all, pause(capMs)]))
+  },
+
+  /** Somebody has the lock, `lanes` wait for it. */
+  async wait({ name, lanes, hold }) {
+    const lock = opened.lock(name)
+    if (hold) await lock.acquire()
+    for (let lane = 0; lane < lanes; lane++) lock.acquire().catch(() => {})
+    return {}
+  },
+}
+
+/** The clock of `setTimeout` is coarse; the last part is waited for turn by turn. */
+async function until(startAt) {
+  const leftMs = (startAt - instant()) / 1e6
+  if (leftMs > 5) await pause(leftMs - 5)
+  while (instant() < startAt) await new Promise((resolve) => setImmediate(resolve))
+}
+
+async function costOf(turns, work) {
+  const before = process.cpuUsage()
+  const from = instant()
+  await work()
+  const ms = (instant() - from) / 1e6
+  const { user, system } = process.cpuUsage(before)
+  // A copy: turns that end later are not part of it.
+  return { turns: Float64Array.from(turns), cpuUs: user + system, ms }
+}
+
+process.on('message', (message) => {
+  if (message === null) {
+    opened.close().then(() => process.disconnect())
+    return
+  }
+  const { order, ...details } = message
+  orders[order](details).then(
+    (report) => process.send(report),
+    (error) => process.send({ failed: error.stack ?? String(error) }),
+  )
+})
+process.on('disconnect', () => process.exit())
+process.send({ ready: true })
