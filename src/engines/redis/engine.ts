@@ -299,7 +299,7 @@ export class RedisEngine implements Engine {
     const call = recipeOf(place.shape).release(this.#keys(place.name), place, terms)
     const sentAt = this.#settings.clock.now()
     const reply = await this.#requests.run('release', call, place.name)
-    this.#timeOf(place.name).told(sentAt, number(reply[1]))
+    if (reply.length > 1) this.#timeOf(place.name).told(sentAt, number(reply[1]))
     return reply[0] === 1
   }
 

@@ -4,27 +4,37 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '847f828d1909c8f053912dc29f60594658b5cc62',
+  sha1: '3019458c0e0c8126550a6d09be7433dccb9be277',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
-  local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us, least or 0)
-  local over = min_hold > 0 and now + ttl or 0
-  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
-  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return fence
+  local fence, over, alive = now_us, 0, ttl + delay
+  if least and least > fence then fence = least end
+  if min_hold > 0 then
+    over = now + ttl
+    if min_hold > alive then alive = min_hold end
+  end
+  if alive > keep then keep = alive end
+  local grant = string.format(' %s %.0f %.0f %.0f ', identity, now, over, delay) .. about
+  local last = redis.pcall('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep, 'GET')
+  if not last then return fence, alive end
+  if last.err then return nil, last end
+  last = tonumber(string.match(last, '^%d+')) or 0
+  if last >= fence then
+    fence = last + 1
+    redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
+  end
+  return fence, alive
 end
 local LINE_TTL = 60000
 local FAR = 60000
 local SWEEP = 1000
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
 local function keys_at(at, stride)
   local first = stride * (at - 1) + 1
   return {
@@ -351,39 +361,48 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '95fb5cd1746fff472a058024fe1e7154a591bdc8',
+  sha1: '09134f066af2cd79a769d98d49a389115d77729e',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
-  local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us, least or 0)
-  local over = min_hold > 0 and now + ttl or 0
-  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
-  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return fence
+  local fence, over, alive = now_us, 0, ttl + delay
+  if least and least > fence then fence = least end
+  if min_hold > 0 then
+    over = now + ttl
+    if min_hold > alive then alive = min_hold end
+  end
+  if alive > keep then keep = alive end
+  local grant = string.format(' %s %.0f %.0f %.0f ', identity, now, over, delay) .. about
+  local last = redis.pcall('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep, 'GET')
+  if not last then return fence, alive end
+  if last.err then return nil, last end
+  last = tonumber(string.match(last, '^%d+')) or 0
+  if last >= fence then
+    fence = last + 1
+    redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
+  end
+  return fence, alive
 end
 local identity, about = ARGV[1], ARGV[12]
 local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
-local function take()
-  local least = tonumber(ARGV[13])
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
-  if not fence then return failure end
-  redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
+local least = tonumber(ARGV[13])
+if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+  local fence, alive = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
+  if not fence then return alive end
+  redis.call('SET', KEYS[1], identity, 'PX', alive)
   return { 'held', fence, ttl, now_us }
 end
-if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
 local LINE_TTL = 60000
 local FAR = 60000
 local SWEEP = 1000
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
 local function keys_at(at, stride)
   local first = stride * (at - 1) + 1
   return {
@@ -555,7 +574,13 @@ if wait then stay(keys, identity, ARGV[4]) end
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
   if fence then return { 'held', fence, ttl, now_us } end
-  if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
+  if redis.call('EXISTS', keys.lock, keys.line) == 0 then
+    local failure
+    fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep, least)
+    if not fence then return failure end
+    redis.call('SET', keys.lock, identity, 'PX', life(ttl, delay, min_hold))
+    return { 'held', fence, ttl, now_us }
+  end
   holder, grant = read_lock(keys)
 end
 if not wait then leave(keys, identity) end
@@ -571,27 +596,37 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours,
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: 'f8809f3f26e6d1159bace54094255b31e4224fea',
+  sha1: 'dcb01260147ec2204a0e2ea2e9d9aac46d8eea08',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
-  local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us, least or 0)
-  local over = min_hold > 0 and now + ttl or 0
-  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
-  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return fence
+  local fence, over, alive = now_us, 0, ttl + delay
+  if least and least > fence then fence = least end
+  if min_hold > 0 then
+    over = now + ttl
+    if min_hold > alive then alive = min_hold end
+  end
+  if alive > keep then keep = alive end
+  local grant = string.format(' %s %.0f %.0f %.0f ', identity, now, over, delay) .. about
+  local last = redis.pcall('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep, 'GET')
+  if not last then return fence, alive end
+  if last.err then return nil, last end
+  last = tonumber(string.match(last, '^%d+')) or 0
+  if last >= fence then
+    fence = last + 1
+    redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
+  end
+  return fence, alive
 end
 local LINE_TTL = 60000
 local FAR = 60000
 local SWEEP = 1000
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
 local function keys_at(at, stride)
   local first = stride * (at - 1) + 1
   return {
@@ -1038,27 +1073,37 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: '30fd56c68823afe471b8131365e8db8dfe62df0d',
+  sha1: 'de6f2213eef8e3dd4f149dc0036cab017f20570c',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
-  local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us, least or 0)
-  local over = min_hold > 0 and now + ttl or 0
-  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
-  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return fence
+  local fence, over, alive = now_us, 0, ttl + delay
+  if least and least > fence then fence = least end
+  if min_hold > 0 then
+    over = now + ttl
+    if min_hold > alive then alive = min_hold end
+  end
+  if alive > keep then keep = alive end
+  local grant = string.format(' %s %.0f %.0f %.0f ', identity, now, over, delay) .. about
+  local last = redis.pcall('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep, 'GET')
+  if not last then return fence, alive end
+  if last.err then return nil, last end
+  last = tonumber(string.match(last, '^%d+')) or 0
+  if last >= fence then
+    fence = last + 1
+    redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
+  end
+  return fence, alive
 end
 local LINE_TTL = 60000
 local FAR = 60000
 local SWEEP = 1000
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
 local function keys_at(at, stride)
   local first = stride * (at - 1) + 1
   return {
@@ -1373,35 +1418,44 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: 'ad6e4c6f0d165de0a80fe37d8e6ce7cb2d7bc41f',
+  sha1: '96f33ac9a0bb3fb252f8af84f7e8fd9efa49bafc',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
-  source: `local time = redis.call('TIME')
-local now_us = time[1] * 1000000 + time[2]
-local now = math.floor(now_us / 1000)
-local identity, min_hold, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+  source: `local identity, min_hold, force = ARGV[1], tonumber(ARGV[2]), ARGV[5] == '1'
 local holder = redis.pcall('GET', KEYS[1])
-local force = ARGV[5] == '1'
 local plain = force or min_hold == 0 and ARGV[4] == '0'
 if holder == identity and plain and redis.call('EXISTS', KEYS[3]) == 0 then
   redis.call('DEL', KEYS[1])
-  return { 1, now_us }
+  return { 1 }
 end
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now = math.floor(now_us / 1000)
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
-  local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us, least or 0)
-  local over = min_hold > 0 and now + ttl or 0
-  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
-  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return fence
+  local fence, over, alive = now_us, 0, ttl + delay
+  if least and least > fence then fence = least end
+  if min_hold > 0 then
+    over = now + ttl
+    if min_hold > alive then alive = min_hold end
+  end
+  if alive > keep then keep = alive end
+  local grant = string.format(' %s %.0f %.0f %.0f ', identity, now, over, delay) .. about
+  local last = redis.pcall('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep, 'GET')
+  if not last then return fence, alive end
+  if last.err then return nil, last end
+  last = tonumber(string.match(last, '^%d+')) or 0
+  if last >= fence then
+    fence = last + 1
+    redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
+  end
+  return fence, alive
 end
 local LINE_TTL = 60000
 local FAR = 60000
 local SWEEP = 1000
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
 local function keys_at(at, stride)
   local first = stride * (at - 1) + 1
   return {
@@ -1551,7 +1605,7 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local keys = keys_at(1, 5)
+local keys, keep = keys_at(1, 5), tonumber(ARGV[3])
 local function keep_for(rest)
   redis.call('PEXPIRE', keys.lock, rest)
   redis.pcall('SET', keys.lock, '~' .. identity, 'PX', rest)
@@ -1594,27 +1648,37 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: 'c0a6e0207f14be29f0c561909557d0b306d64b8c',
+  sha1: '286d736b2eae08eed0e3d468e74dd03f7671feec',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
-  local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us, least or 0)
-  local over = min_hold > 0 and now + ttl or 0
-  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
-  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return fence
+  local fence, over, alive = now_us, 0, ttl + delay
+  if least and least > fence then fence = least end
+  if min_hold > 0 then
+    over = now + ttl
+    if min_hold > alive then alive = min_hold end
+  end
+  if alive > keep then keep = alive end
+  local grant = string.format(' %s %.0f %.0f %.0f ', identity, now, over, delay) .. about
+  local last = redis.pcall('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep, 'GET')
+  if not last then return fence, alive end
+  if last.err then return nil, last end
+  last = tonumber(string.match(last, '^%d+')) or 0
+  if last >= fence then
+    fence = last + 1
+    redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
+  end
+  return fence, alive
 end
 local LINE_TTL = 60000
 local FAR = 60000
 local SWEEP = 1000
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
 local function keys_at(at, stride)
   local first = stride * (at - 1) + 1
   return {
@@ -1931,27 +1995,37 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: '9f45d4c9bb95ae73530cec05147e524ba220008f',
+  sha1: '5fab216e7f4abd5eee7fd2c7a582e64fc70b3524',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
-  local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us, least or 0)
-  local over = min_hold > 0 and now + ttl or 0
-  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
-  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return fence
+  local fence, over, alive = now_us, 0, ttl + delay
+  if least and least > fence then fence = least end
+  if min_hold > 0 then
+    over = now + ttl
+    if min_hold > alive then alive = min_hold end
+  end
+  if alive > keep then keep = alive end
+  local grant = string.format(' %s %.0f %.0f %.0f ', identity, now, over, delay) .. about
+  local last = redis.pcall('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep, 'GET')
+  if not last then return fence, alive end
+  if last.err then return nil, last end
+  last = tonumber(string.match(last, '^%d+')) or 0
+  if last >= fence then
+    fence = last + 1
+    redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
+  end
+  return fence, alive
 end
 local LINE_TTL = 60000
 local FAR = 60000
 local SWEEP = 1000
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
 local function keys_at(at, stride)
   local first = stride * (at - 1) + 1
   return {

@@ -18,15 +18,14 @@ local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
 -- Its caller has given up meanwhile: nobody would release what this request takes.
 if now > tonumber(ARGV[8]) then return { 'late', now_us } end
 
-local function take()
-  local least = tonumber(ARGV[13])
-  local fence, failure = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
-  if not fence then return failure end
-  redis.call('SET', KEYS[1], identity, 'PX', life(ttl, delay, min_hold))
+local least = tonumber(ARGV[13])
+
+if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+  local fence, alive = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
+  if not fence then return alive end
+  redis.call('SET', KEYS[1], identity, 'PX', alive)
   return { 'held', fence, ttl, now_us }
 end
-
-if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
 
 -- @include mutex
 
@@ -60,7 +59,13 @@ if not holder then
   local fence = advance(keys, keep, identity, ttl)
   if fence then return { 'held', fence, ttl, now_us } end
   -- Everybody in the line was dead.
-  if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
+  if redis.call('EXISTS', keys.lock, keys.line) == 0 then
+    local failure
+    fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep, least)
+    if not fence then return failure end
+    redis.call('SET', keys.lock, identity, 'PX', life(ttl, delay, min_hold))
+    return { 'held', fence, ttl, now_us }
+  end
   holder, grant = read_lock(keys)
 end
 

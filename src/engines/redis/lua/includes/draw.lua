@@ -1,20 +1,28 @@
--- What a take of a free lock needs, and nothing else: every function costs a script its making.
+-- What a take of a free lock needs, and nothing else: every function costs a script its making, and
+-- every call of the server more than all reckoning.
 -- @include now
 
--- How long the lock's key lives: for the lease and the delay, and no less than the minimum hold.
-local function life(ttl, delay, min_hold)
-  return math.max(ttl + delay, min_hold)
-end
-
--- Draws the next fence for a lease, no smaller than `least`, and returns it, or nil and an error
--- reply. This is the first write of every grant: where memory is full it fails before anything has
--- changed.
+-- Draws the next fence for a lease, no smaller than `least`, and returns it and how long the lock's
+-- key lives: for the lease and the delay, and no less than the minimum hold. Or returns nil and an
+-- error reply. This is the first write of every grant: where memory is full it fails before
+-- anything has changed.
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
-  local last = string.match(redis.call('GET', key) or '', '^%d+')
-  local fence = math.max((last or 0) + 1, now_us, least or 0)
-  local over = min_hold > 0 and now + ttl or 0
-  local grant = string.format('%.0f %s %.0f %.0f %.0f ', fence, identity, now, over, delay) .. about
-  local done = redis.pcall('SET', key, grant, 'PX', math.max(keep, life(ttl, delay, min_hold)))
-  if done.err then return nil, done end
-  return fence
+  local fence, over, alive = now_us, 0, ttl + delay
+  if least and least > fence then fence = least end
+  if min_hold > 0 then
+    over = now + ttl
+    if min_hold > alive then alive = min_hold end
+  end
+  if alive > keep then keep = alive end
+  local grant = string.format(' %s %.0f %.0f %.0f ', identity, now, over, delay) .. about
+  local last = redis.pcall('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep, 'GET')
+  if not last then return fence, alive end
+  if last.err then return nil, last end
+  last = tonumber(string.match(last, '^%d+')) or 0
+  if last >= fence then
+    -- The server's clock was set back, or a larger fence was asked for before.
+    fence = last + 1
+    redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
+  end
+  return fence, alive
 end

@@ -12,6 +12,11 @@ local FAR = 60000
 -- Most places that one call takes out because their time is over: a script must end soon.
 local SWEEP = 1000
 
+-- How long the lock's key lives: for the lease and the delay, and no less than the minimum hold.
+local function life(ttl, delay, min_hold)
+  return math.max(ttl + delay, min_hold)
+end
+
 -- The keys of the place at this position among several, each with so many keys.
 local function keys_at(at, stride)
   local first = stride * (at - 1) + 1
