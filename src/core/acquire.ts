@@ -81,11 +81,12 @@ export class Acquisition implements Tended {
   stands(standing: Standing | Unknown): void {
     if (standing.state === 'unknown') return this.#doubt(standing.error)
     this.#answered = true
-    this.#answeredAt = this.#core.clock.now()
+    const now = this.#core.clock.now()
+    this.#answeredAt = now
     this.#failures = 0
     switch (standing.state) {
       case 'held':
-        return this.#granted(standing, this.place.ttlMs)
+        return this.#granted(standing, this.place.ttlMs, now)
       case 'waiting':
         return this.#waits(standing)
       case 'absent':
@@ -128,13 +129,10 @@ export class Acquisition implements Tended {
   async #enter(): Promise<void> {
     const core = this.#core
     const ticket = this.#seen?.ticket ?? this.#request.ticket
-    const claim = {
-      ...this.place,
-      wait: this.#wait,
-      ...(ticket === undefined ? {} : { ticket }),
-    }
+    const asked = { ...this.place, wait: this.#wait }
+    const claim: Claim = ticket === undefined ? asked : { ...asked, ticket }
     try {
-      const standing = await core.reach(() => this.#ask(claim), this.deadline)
+      const standing = await core.reach(() => this.#ask(claim), this.deadline, this.#failed)
       this.#joining = undefined
       if (!this.#settled) this.stands(standing)
       else if (standing.state !== 'absent') this.#giveBack()
@@ -161,23 +159,19 @@ export class Acquisition implements Tended {
     return this.#silence('requests stayed without an answer, and the last one failed')
   }
 
-  async #ask(claim: Claim): Promise<Standing> {
+  #ask(claim: Claim): Promise<Standing> {
     if (this.#settled) throw this.#silence('the call was over before it was sent', 'none')
-    try {
-      return await this.#core.engine.acquire(claim)
-    } catch (error) {
-      if (error instanceof EngineError) {
-        this.#lastError = error
-        this.#doubtful ||= error.outcome === 'unknown'
-      }
-      throw error
-    }
+    return this.#core.engine.acquire(claim)
   }
 
-  #granted(held: Held, lifeMs: number): void {
+  readonly #failed = (error: EngineError): void => {
+    this.#lastError = error
+    this.#doubtful ||= error.outcome === 'unknown'
+  }
+
+  #granted(held: Held, lifeMs: number, now: number): void {
     const core = this.#core
     const until = trustedUntil(held, lifeMs)
-    const now = core.clock.now()
     if (until <= now) {
       // The answer was slower than the lease is long. A renewal says whether it can still be had.
       this.#overdueSince ??= now
@@ -220,7 +214,7 @@ export class Acquisition implements Tended {
 
   /** Waits for pushes for as long as the call waits. */
   async #listen(): Promise<void> {
-    const { engine, renewal } = this.#core
+    const { clock, engine, renewal } = this.#core
     this.#listening = new AbortController()
     const { signal } = this.#listening
     try {
@@ -229,7 +223,7 @@ export class Acquisition implements Tended {
         const news = await engine.wait(this.place, signal)
         this.#awaiting = false
         if (this.#settled) return
-        if (news.state === 'held') this.#granted(news, this.place.grantTtlMs)
+        if (news.state === 'held') this.#granted(news, this.place.grantTtlMs, clock.now())
         else renewal.hurry(this)
       }
     } catch {

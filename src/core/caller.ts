@@ -60,11 +60,12 @@ export class Caller {
     const core = this.#core
     const { make = Lease, keeping } = this.request
     const lease = new make(core, place, fence, until, keeping)
-    const waitedMs = core.clock.now() - this.startedAt
+    const { events } = core
+    const waitedMs = events.heard('granted') ? core.clock.now() - this.startedAt : undefined
     this.#tell({ result: lease })
     this.#answer.resolve(lease)
     lease.begin(this.told)
-    core.events.emit('granted', { lease, waitedMs })
+    if (waitedMs !== undefined) events.emit('granted', { lease, waitedMs })
   }
 
   /** The lock is taken, and the call was not to wait. */

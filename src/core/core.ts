@@ -2,12 +2,12 @@ import { writeAbout } from './about.ts'
 import type { Clock, Random } from './clock.ts'
 import type { Context } from './context.ts'
 import type { Engine, Kind, Place, ReleaseOptions, Shape } from './engine.ts'
-import { closedError, UnsupportedError } from './errors.ts'
+import { closedError, type EngineError, UnsupportedError } from './errors.ts'
 import { Events } from './events.ts'
 import type { LeaseSettings } from './options.ts'
 import { type Hold, Reentry } from './reentry.ts'
 import { Renewal } from './renewal.ts'
-import { persist } from './retry.ts'
+import { persist, persistAfter } from './retry.ts'
 import type { Traces } from './traces.ts'
 
 /** Longest time a silent waiter or an unclaimed grant may cost, whatever the ttl. */
@@ -44,6 +44,7 @@ export class Core {
   leavesHeld = false
   readonly #host: string
   readonly #pid: number
+  readonly #plainAbout: string
   readonly #owed = new Set<Promise<void>>()
   readonly #closing = new AbortController()
   readonly #ending = new AbortController()
@@ -59,6 +60,7 @@ export class Core {
     this.renewal = new Renewal(parts.engine, this.#clockForAll(parts.clock), parts.traces.renew)
     this.#host = parts.host
     this.#pid = parts.pid
+    this.#plainAbout = writeAbout({ host: parts.host, pid: parts.pid })
   }
 
   /**
@@ -126,23 +128,40 @@ export class Core {
       grantTtlMs: lease.renew ? waitTtlMs : lease.ttlMs,
       minHoldMs: lease.minHoldMs,
       lockDelayMs: lease.lockDelayMs,
-      about: writeAbout({
-        host: this.#host,
-        pid: this.#pid,
-        ...(lease.label === undefined ? {} : { label: lease.label }),
-        ...(note === undefined ? {} : { note }),
-      }),
+      about: this.#about(lease.label, note),
     }
+  }
+
+  /** Kept where nobody added anything: it is part of every call that takes a lock. */
+  #about(label: string | undefined, note: string | undefined): string {
+    if (label === undefined && note === undefined) return this.#plainAbout
+    return writeAbout({
+      host: this.#host,
+      pid: this.#pid,
+      ...(label === undefined ? {} : { label }),
+      ...(note === undefined ? {} : { note }),
+    })
   }
 
   /**
    * Repeats an engine call for up to `requestTimeoutMs`, or until the earlier moment `by`. Rejects
-   * with `HOLDFAST_CLOSED` when the Holdfast ends between two tries.
+   * with `HOLDFAST_CLOSED` when the Holdfast ends between two tries. `onFailure` hears of each
+   * failure of the engine.
    */
-  reach<T>(call: () => Promise<T>, by: number = Number.POSITIVE_INFINITY): Promise<T> {
+  async reach<T>(
+    call: () => Promise<T>,
+    by: number = Number.POSITIVE_INFINITY,
+    onFailure?: (error: EngineError) => void,
+  ): Promise<T> {
     const { clock, random } = this
     const until = Math.min(by, clock.now() + this.requestTimeoutMs)
-    return persist(call, { clock, random, until: () => until, signal: this.#ending.signal })
+    try {
+      return await call()
+    } catch (error) {
+      // Most calls are answered at once, and pay for nothing of this.
+      const limits = { clock, random, until: () => until, signal: this.#ending.signal }
+      return await persistAfter(error, call, limits, onFailure)
+    }
   }
 
   /** Makes `close` wait for work of a caller that was already answered. It must not reject. */

@@ -47,6 +47,11 @@ export class Events {
     }
   }
 
+  /** Whether anybody listens: what takes time to tell need not be told to nobody. */
+  heard(event: keyof HoldfastEvents): boolean {
+    return (this.#listeners.get(event)?.size ?? 0) > 0
+  }
+
   emit<K extends keyof HoldfastEvents>(event: K, told: HoldfastEvents[K]): void {
     const listeners = this.#listeners.get(event)
     if (listeners === undefined) return

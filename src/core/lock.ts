@@ -105,14 +105,11 @@ export class Lock<Extra = unknown> {
     return { name: this.name, shape: this.#shape, permits, settings: this.#settings }
   }
 
-  async #take(
-    options: (AcquireOptions & Extra) | undefined,
-    timeoutMs: number,
-  ): Promise<Lease | Absent> {
+  #take(options: (AcquireOptions & Extra) | undefined, timeoutMs: number): Promise<Lease | Absent> {
     const settings = leaseSettings(options, this.#settings)
     const permits = this.#permits(options)
     const signal = waitSignal(options)
     const place = this.#core.place({ name: this.name, shape: this.#shape, permits, settings })
-    return await acquire(this.#core, { place, keeping: settings, timeoutMs, signal })
+    return acquire(this.#core, { place, keeping: settings, timeoutMs, signal })
   }
 }

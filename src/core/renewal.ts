@@ -61,11 +61,14 @@ export class Renewal {
     this.#armFor(tended.deadline)
   }
 
-  /** Renews in `inMs`, or up to `slackMs` earlier when others go then. `Infinity`: not at all. */
-  schedule(tended: Tended, inMs: number, slackMs = 0): void {
+  /**
+   * Renews in `inMs` from `now`, or up to `slackMs` earlier when others go then. `Infinity`: not at
+   * all.
+   */
+  schedule(tended: Tended, inMs: number, slackMs = 0, now: number = this.#clock.now()): void {
     const entry = this.#entries.get(tended)
     if (entry === undefined) return
-    entry.dueAt = this.#clock.now() + inMs
+    entry.dueAt = now + inMs
     entry.slackMs = slackMs
     this.#armFor(Math.min(entry.dueAt, tended.deadline))
   }

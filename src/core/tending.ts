@@ -63,11 +63,12 @@ export class LeaseTending implements Tended {
     this.place = place
     this.#lease = lease
     this.#renews = keeping.renew
-    this.#grantedAt = core.clock.now()
+    const now = core.clock.now()
+    this.#grantedAt = now
     this.#overdueAt = this.#grantedAt + keeping.maxHoldMs
     this.#until = until
     core.renewal.tend(this)
-    this.#scheduleNext()
+    this.#scheduleNext(now)
   }
 
   begin(acquire: AcquireTrace | undefined): void {
@@ -87,9 +88,10 @@ export class LeaseTending implements Tended {
   }
 
   get remainingMs(): number {
-    this.#noticeDeadline()
+    const now = this.#core.clock.now()
+    this.#noticeDeadline(now)
     const alive = this.#state === 'held' || this.#state === 'jeopardy'
-    return alive ? this.deadline - this.#core.clock.now() : 0
+    return alive ? this.deadline - now : 0
   }
 
   get signal(): AbortSignal {
@@ -192,19 +194,18 @@ export class LeaseTending implements Tended {
     this.#state = 'released'
     core.renewal.stop(this)
     let doubtful = false
+    const leave = (): Promise<boolean> => core.engine.release(place, options)
+    const onFailure = (error: EngineError): void => {
+      doubtful ||= error.outcome !== 'none'
+    }
     try {
-      const there = await core.reach(async () => {
-        try {
-          return await core.engine.release(place, options)
-        } catch (error) {
-          doubtful ||= (error as Partial<EngineError>).outcome !== 'none'
-          throw error
-        }
-      }, this.#until)
+      const there = await core.reach(leave, this.#until, onFailure)
       // After a lost reply the repeated call finds nothing: the first one had done it.
       const released = there || doubtful
-      const heldMs = core.clock.now() - this.#grantedAt
-      if (released) core.events.emit('released', { lease: this.#lease, heldMs })
+      if (released && core.events.heard('released')) {
+        const heldMs = core.clock.now() - this.#grantedAt
+        core.events.emit('released', { lease: this.#lease, heldMs })
+      }
       this.#over(released ? undefined : this.#lossError('refused'))
       return released
     } catch (error) {
@@ -217,14 +218,15 @@ export class LeaseTending implements Tended {
   #confirm(held: Held): void {
     // Replies may come out of order; each is true of its own moment, so the latest moment counts.
     this.#until = Math.max(this.#until, trustedUntil(held, this.place.ttlMs))
-    if (this.#until <= this.#core.clock.now()) return this.#lose('expired')
+    const now = this.#core.clock.now()
+    if (this.#until <= now) return this.#lose('expired')
     this.#failures = 0
     this.#lastFailure = undefined
     if (this.#state === 'jeopardy') {
       this.#state = 'held'
       this.#core.events.emit('secured', { lease: this.#lease })
     }
-    this.#scheduleNext()
+    this.#scheduleNext(now)
   }
 
   #doubt(error: EngineError): void {
@@ -242,18 +244,18 @@ export class LeaseTending implements Tended {
     renewal.schedule(this, Math.min(pauseMs, this.#until - clock.now()))
   }
 
-  #scheduleNext(): void {
+  #scheduleNext(now: number): void {
     if (!this.#renews) return
     const { ttlMs } = this.place
-    const leftMs = this.#until - this.#core.clock.now()
+    const leftMs = this.#until - now
     const inMs = Math.max(0, leftMs - ttlMs * RENEW_BELOW)
-    this.#core.renewal.schedule(this, inMs, Math.min(inMs, ttlMs * SLACK))
+    this.#core.renewal.schedule(this, inMs, Math.min(inMs, ttlMs * SLACK), now)
   }
 
   /** A blocked event loop or a suspended machine may ask before the timer could fire. */
-  #noticeDeadline(): void {
+  #noticeDeadline(now: number = this.#core.clock.now()): void {
     const open = this.#state === 'held' || this.#state === 'jeopardy'
-    if (open && this.#core.clock.now() >= this.deadline) this.expire()
+    if (open && now >= this.deadline) this.expire()
   }
 
   #lose(reason: LossReason): void {
