@@ -20,6 +20,7 @@ import type { RedisUrlOptions } from './engines/redis/index.ts'
 import { systemClock, systemRandom } from './system/clock.ts'
 import { asyncContext } from './system/context.ts'
 import { traces } from './system/traces.ts'
+import { warn } from './system/warnings.ts'
 
 export type { About } from './core/about.ts'
 export type { AllLocks, AllMember } from './core/all.ts'
@@ -119,7 +120,7 @@ export async function connect(...given: readonly unknown[]): Promise<Holdfast> {
   // Read first: a wrong option must not leave a connection behind.
   const parts = readOptions(options)
   const engine = await engineFor(url, options)
-  warn(engine, { ...parts.defaults, ...parts })
+  tellDangers(engine, { ...parts.defaults, ...parts })
   return new Holdfast({ ...parts, engine })
 }
 
@@ -137,21 +138,14 @@ function defaultUrl(): string {
   return process.env['HOLDFAST_URL'] || 'sqlite:'
 }
 
-const warned = new Set<string>()
-
-/** Says what is dangerous, once in a process, and makes nobody wait for it. */
-function warn(
+/** Says what is dangerous, and makes nobody wait for it. */
+function tellDangers(
   engine: Engine,
   { ttlMs, requestTimeoutMs }: { ttlMs: number; requestTimeoutMs: number },
 ): void {
   const told = engine.diagnose?.({ ttlMs, requestTimeoutMs, quick: true })
   const tell = (findings: readonly Finding[]): void => {
-    for (const { code, severity, seen, endangers, advice } of findings) {
-      const text = `${seen} ${endangers} ${advice}`
-      if (severity !== 'danger' || warned.has(text)) continue
-      warned.add(text)
-      process.emitWarning(text, { type: 'HoldfastWarning', code })
-    }
+    for (const finding of findings) if (finding.severity === 'danger') warn(finding)
   }
   // What stands in the way of the look is told by the first call that needs an answer.
   told?.then(tell, () => undefined)

@@ -184,6 +184,32 @@ export interface LockPage {
   readonly cursor?: string
 }
 
+/** What an engine made of engines notes at each of its nodes, beside the locks. */
+export interface NodeList {
+  /** Its nodes by their names in `Enlisted.node`, in any text of its own; empty to note nothing. */
+  readonly list: string
+  /** Who uses the list, for messages. */
+  readonly by: string
+  /** A random name for this node, which it keeps if it has none yet. */
+  readonly node: string
+  /** How long the note lasts. */
+  readonly keepMs: number
+}
+
+/** What a node answers to that. */
+export interface Enlisted {
+  /** The node's name; it changes only when the node loses its data. */
+  readonly node: string
+  /** How long ago the node got that name. */
+  readonly nodeMs: number
+  /** The other lists that were noted here and last, and how long ago: the latest few. */
+  readonly others: readonly {
+    readonly list: string
+    readonly by: string
+    readonly agoMs: number
+  }[]
+}
+
 /**
  * What a lock is stood on: one weighted line of places per name.
  *
@@ -232,6 +258,11 @@ export interface Engine {
    * it, `undefined` where it cannot be told. An engine made of engines refuses to count one twice.
    */
   origin?(): Promise<string | undefined>
+  /**
+   * Notes which nodes an engine made of engines counts this one among, and tells which other lists
+   * are in use, so that processes whose lists differ find out. Touches no lock.
+   */
+  enlist?(entry: NodeList): Promise<Enlisted>
   /**
    * What in this engine's surroundings endangers its promises; nothing when all is well. Takes no
    * lock. Rejects with `EngineError` when there is no answer; what it may not ask is a finding.

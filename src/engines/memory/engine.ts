@@ -2,11 +2,13 @@ import type { Clock } from '../../core/clock.ts'
 import type {
   Claim,
   Engine,
+  Enlisted,
   Guarantees,
   Held,
   ListQuery,
   LockPage,
   LockState,
+  NodeList,
   Place,
   ReleaseOptions,
   Standing,
@@ -129,6 +131,11 @@ export class MemoryEngine implements Engine {
 
   async origin(): Promise<string> {
     return this.#store.origin
+  }
+
+  async enlist(entry: NodeList): Promise<Enlisted> {
+    this.#assertOpen()
+    return this.#store.nodeLists.enlist(entry)
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import type { Claim, ListQuery, LockPage, LockState, Place, Shape } from '../../
 import { ShapeError } from '../../core/errors.ts'
 import { systemClock, wallMicros } from '../../system/clock.ts'
 import { Line, type Moment, type News, type Spot } from './line.ts'
+import { NodeLists } from './node-lists.ts'
 
 /** What a store is made of. */
 export interface MemoryStoreOptions {
@@ -46,6 +47,7 @@ export class MemoryStore {
   readonly clock: Clock
   /** Tells stores apart. */
   readonly origin: string = `memory ${++stores}`
+  readonly nodeLists: NodeLists
   readonly #nowMicros: () => number
   readonly #keepFenceMs: number
   readonly #entries = new Map<string, Entry>()
@@ -56,6 +58,7 @@ export class MemoryStore {
 
   constructor(options: MemoryStoreOptions = {}) {
     this.clock = options.clock ?? systemClock
+    this.nodeLists = new NodeLists(this.clock)
     this.#nowMicros = options.nowMicros ?? wallMicros
     this.#keepFenceMs = options.keepFenceMs ?? DAY_MS
   }

@@ -19,6 +19,7 @@ import { Attempt } from './attempt.ts'
 import { Cleaner } from './cleaner.ts'
 import { diagnoseAll } from './diagnose.ts'
 import { Node } from './node.ts'
+import { NodeLists, type Self } from './node-lists.ts'
 import { Origins } from './origins.ts'
 import type { Parts } from './parts.ts'
 import { release } from './release.ts'
@@ -34,6 +35,7 @@ export interface QuorumSettings {
   readonly random: Random
   /** How long one node may take to answer. */
   readonly nodeTimeoutMs: number
+  readonly self: Self
 }
 
 /** Kinds whose rule survives a majority: at most one holder. */
@@ -52,6 +54,7 @@ export class QuorumEngine implements Engine {
   readonly #renewals: Renewals
   readonly #ending = new AbortController()
   readonly #origins: Origins
+  readonly #lists: NodeLists
   #closing: Promise<void> | undefined
 
   constructor(engines: readonly Engine[], names: readonly string[], settings: QuorumSettings) {
@@ -81,13 +84,14 @@ export class QuorumEngine implements Engine {
     }
     this.#seats = new Seats(clock)
     this.#origins = new Origins(this.#parts)
+    this.#lists = new NodeLists(this.#parts, settings.self)
     this.#renewals = new Renewals(this.#parts)
   }
 
   /** Rejects when fewer than a majority of the nodes answer, or when two of them are one server. */
   async ping(): Promise<void> {
     await this.inspect('holdfast')
-    await this.#origins.check()
+    await Promise.all([this.#origins.check(), this.#lists.check()])
   }
 
   async acquire(claim: Claim): Promise<Standing> {
@@ -95,6 +99,7 @@ export class QuorumEngine implements Engine {
     this.#refuseOtherKinds(claim)
     const origins = this.#origins.check()
     if (origins !== undefined) await origins
+    this.#lists.touch()
     const known = this.#seats.get(claim)
     if (known?.state === 'held') {
       const [standing] = await this.#renewals.renew([{ place: claim, seat: known }])
@@ -173,6 +178,7 @@ export class QuorumEngine implements Engine {
   async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {
     this.#assertOpen()
     for (const place of places) this.#refuseOtherKinds(place)
+    this.#lists.touch()
     const seated = places.map((place) => ({ place, seat: this.#seats.get(place) }))
     const waits = (seat: Seat | undefined): seat is Seat =>
       seat !== undefined && seat.state !== 'held'
@@ -231,7 +237,8 @@ export class QuorumEngine implements Engine {
 
   async diagnose(expected: Expectations): Promise<readonly Finding[]> {
     this.#assertOpen()
-    return await diagnoseAll(this.#parts, expected)
+    if (!expected.quick) await this.#lists.check()
+    return [...this.#lists.findings, ...(await diagnoseAll(this.#parts, expected))]
   }
 
   close(): Promise<void> {
@@ -244,6 +251,7 @@ export class QuorumEngine implements Engine {
     const { limitMs, nodes } = this.#parts
     await this.#cleaner.end(limitMs)
     await Promise.all(nodes.map(({ engine }) => engine.close()))
+    await this.#lists.rest()
   }
 
   #assertOpen(lock?: string): void {

@@ -1,7 +1,10 @@
+import { hostname } from 'node:os'
 import type { Clock, Random } from '../../core/clock.ts'
 import type { Engine } from '../../core/engine.ts'
+import type { Finding } from '../../core/finding.ts'
 import { checkObject, checkWhole, MAX_MS, show } from '../../core/options.ts'
 import { systemClock, systemRandom } from '../../system/clock.ts'
+import { warn } from '../../system/warnings.ts'
 import { QuorumEngine } from './engine.ts'
 
 /** How several engines decide together. */
@@ -13,6 +16,11 @@ export interface QuorumOptions {
   readonly nodeTimeoutMs?: number
   /** Names of the nodes for errors, in their order. `redis 1`, `redis 2` and so on by default. */
   readonly names?: readonly string[]
+  /**
+   * Is told when another process uses another list of nodes for the same locks. By default that is
+   * a `HoldfastWarning` of the process.
+   */
+  readonly warn?: (finding: Finding) => void
   /** For tests: another clock than the system's. The engines must go by the same one. */
   readonly clock?: Clock
   /** For tests: another source of chance than the system's. */
@@ -53,7 +61,13 @@ function makeQuorum(engines: readonly Engine[], options: QuorumOptions): QuorumE
   const { nodeTimeoutMs = 1000, names, clock = systemClock, random = systemRandom } = options
   checkWhole('nodeTimeoutMs', nodeTimeoutMs, 1, MAX_MS)
   checkEngines(engines)
-  return new QuorumEngine(engines, names ?? defaultNames(engines), { clock, random, nodeTimeoutMs })
+  const self = { by: `${hostname()}:${process.pid}`, warn: options.warn ?? warn }
+  return new QuorumEngine(engines, names ?? defaultNames(engines), {
+    clock,
+    random,
+    nodeTimeoutMs,
+    self,
+  })
 }
 
 function checkEngines(engines: readonly Engine[]): void {

@@ -2,10 +2,12 @@ import type { Clock } from '../../core/clock.ts'
 import type {
   Claim,
   Engine,
+  Enlisted,
   Guarantees,
   ListQuery,
   LockPage,
   LockState,
+  NodeList,
   Place,
   ReleaseOptions,
   Shape,
@@ -16,10 +18,11 @@ import { EngineError, ReplicaError, ShapeError } from '../../core/errors.ts'
 import type { Expectations, Finding } from '../../core/finding.ts'
 import { diagnoseServers } from './diagnosis.ts'
 import { Ears } from './ears.ts'
-import { renewInGroups } from './groups.ts'
+import { patience, renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
+import { enlistAt } from './node-lists.ts'
 import { permissionProblem } from './permissions.ts'
 import type { RedisPort, Reply } from './port.ts'
 import { allOf, recipeOf } from './recipes.ts'
@@ -34,9 +37,6 @@ const SHOWN = 100
 
 /** What an identity looks like; the value of another program's key seldom does. */
 const IDENTITY = /^[0-9a-f]{32}$/
-
-/** Less than this says nothing about a server. */
-const LEAST_PATIENCE_MS = 25
 
 /** How the engine is set up, every gap filled. */
 export interface RedisSettings {
@@ -333,6 +333,10 @@ export class RedisEngine implements Engine {
     return /^run_id:(\w+)/m.exec(text(told))?.[1]
   }
 
+  async enlist(entry: NodeList): Promise<Enlisted> {
+    return await enlistAt(this.#requests, this.#settings.prefix, entry)
+  }
+
   async diagnose(expected: Expectations): Promise<readonly Finding[]> {
     const around = { ...this.#settings, port: this.#port, replicas: this.#requests.replicas }
     return await this.#requests.send('diagnose', undefined, () => diagnoseServers(around, expected))
@@ -388,11 +392,4 @@ export class RedisEngine implements Engine {
       lock,
     })
   }
-}
-
-/** How long a renewal may go unanswered and leave time for another before the first lease ends. */
-function patience(places: readonly Place[]): number {
-  let shortestMs = Number.POSITIVE_INFINITY
-  for (const { ttlMs, waitTtlMs } of places) shortestMs = Math.min(shortestMs, ttlMs, waitTtlMs)
-  return Math.max(LEAST_PATIENCE_MS, shortestMs / 3)
 }

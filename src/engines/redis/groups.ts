@@ -6,6 +6,9 @@ type Answers = readonly (Standing | Unknown)[]
 /** Most places in one request: a script keeps the server from all others while it runs. */
 const MOST = 500
 
+/** Less than this says nothing about a server. */
+const LEAST_PATIENCE_MS = 25
+
 /**
  * Renews the places of each group by requests of their own. One that is not answered leaves the
  * places of the others alone.
@@ -49,4 +52,11 @@ function requestsFor<G>(
     some.push(place)
   }
   return requests
+}
+
+/** How long a renewal may go unanswered and leave time for another before the first lease ends. */
+export function patience(places: readonly Place[]): number {
+  let shortestMs = Number.POSITIVE_INFINITY
+  for (const { ttlMs, waitTtlMs } of places) shortestMs = Math.min(shortestMs, ttlMs, waitTtlMs)
+  return Math.max(LEAST_PATIENCE_MS, shortestMs / 3)
 }

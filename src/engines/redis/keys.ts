@@ -13,6 +13,11 @@ export interface LockKeys {
 
 const SLOTS = 16_384
 
+/** The keys in which the processes of quorums note their lists of nodes, one slot for both. */
+export function nodeListKeys(prefix: string): string[] {
+  return ['lists', 'users'].map((part) => `{${prefix}quorum}~${part}`)
+}
+
 /**
  * Derives a lock's keys from its name. `clientPrefix` is what the client itself will put in front
  * of every key: the server hashes the key with it, so the hash tag must be found with it.
@@ -42,7 +47,10 @@ export function lockKeys(prefix: string, name: string, clientPrefix: string): Lo
 
 /** Whether a key is one that Holdfast derives. A lock's own key is none, unless it has no prefix. */
 export function isPartOfLock(key: string): boolean {
-  return key.startsWith('{') && /^\{[^]*\}~(fence|line|alive|places|holders|leases)(:|$)/.test(key)
+  return (
+    key.startsWith('{') &&
+    /^\{[^]*\}~(fence|line|alive|places|holders|leases|lists|users)(:|$)/.test(key)
+  )
 }
 
 /** Text that, in braces after the client's prefix, hashes to the slot of the lock's key. */
