@@ -59,7 +59,13 @@ export type { Lease, LeaseState } from './core/lease.ts'
 export type { Lock } from './core/lock.ts'
 export type { Mutex } from './core/mutex.ts'
 export { type OncePerOutcome, oncePer } from './core/once-per.ts'
-export type { AcquireOptions, LeaseOptions, RunOptions } from './core/options.ts'
+export type {
+  AcquireOptions,
+  HandoverOptions,
+  LeaseOptions,
+  MutexOptions,
+  RunOptions,
+} from './core/options.ts'
 export type { ReadWriteLock } from './core/read-write-lock.ts'
 export type { PermitOptions, Semaphore, SemaphoreOptions } from './core/semaphore.ts'
 export type { AcquireTrace, HoldTrace, RenewedPlace, RenewTrace } from './core/traces.ts'

@@ -116,6 +116,11 @@ export class Acquisition implements Tended {
     return new AcquireTimeoutError(this.place.name, timeoutMs, { occupant: this.#occupant, ahead })
   }
 
+  /** Nobody wants it any more. */
+  giveUp(reason: Error): void {
+    this.#fail(reason)
+  }
+
   async shutdown(): Promise<void> {
     this.#fail(closedError(this.place.name))
     await this.#joining

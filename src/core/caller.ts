@@ -2,7 +2,7 @@ import type { Core } from './core.ts'
 import type { Absent, Place } from './engine.ts'
 import { closedError } from './errors.ts'
 import { Lease } from './lease.ts'
-import type { Keeping } from './tending.ts'
+import type { Keeping, Succession } from './tending.ts'
 import type { AcquireTrace } from './traces.ts'
 
 /** How a place is asked for. */
@@ -26,6 +26,8 @@ export interface Grant {
   readonly fence: number
   /** Until when the holder may trust it. */
   readonly until: number
+  /** Who may have it after whoever gets it now. */
+  readonly succession?: Succession
 }
 
 /** The promise that whoever asked was given. */
@@ -56,10 +58,11 @@ export class Caller {
   }
 
   /** The lock is this call's. */
-  granted({ place, fence, until }: Grant): void {
+  granted({ place, fence, until, succession }: Grant): void {
     const core = this.#core
     const { make = Lease, keeping } = this.request
-    const lease = new make(core, place, fence, until, keeping)
+    const kept = succession === undefined ? keeping : { ...keeping, succession }
+    const lease = new make(core, place, fence, until, kept)
     const { events } = core
     const waitedMs = events.heard('granted') ? core.clock.now() - this.startedAt : undefined
     this.#tell({ result: lease })

@@ -4,6 +4,7 @@ import type { Context } from './context.ts'
 import type { Engine, Kind, Place, ReleaseOptions, Shape } from './engine.ts'
 import { closedError, type EngineError, UnsupportedError } from './errors.ts'
 import { Events } from './events.ts'
+import type { Handover } from './handover.ts'
 import type { LeaseSettings } from './options.ts'
 import { type Hold, Reentry } from './reentry.ts'
 import { Renewal } from './renewal.ts'
@@ -40,6 +41,8 @@ export class Core {
   readonly renewal: Renewal
   readonly reentry: Reentry
   readonly traces: Traces
+  /** Where callers of this process pass a mutex among themselves, by what they ask for. */
+  readonly handovers: Map<string, Handover> = new Map()
   /** Closing gives nothing back: what is held ends with its ttl. */
   leavesHeld = false
   readonly #host: string

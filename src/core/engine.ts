@@ -42,9 +42,10 @@ export interface Place {
   /** Free text shown to whoever inspects the lock: who stands here (JSON of `About`). */
   readonly about: string
   /**
-   * Set by an engine made of engines: `renew` raises the lock's fence counter and the fence of this
-   * lease to at least this, only if this identity still holds the lock. An `acquire` that grants may
-   * draw no smaller a fence than this, so that several engines agree. Everything else ignores it.
+   * `renew` raises the lock's fence counter and the fence of this lease to at least this, only if
+   * this identity still holds the lock: a handover reserves fences so. An `acquire` that grants may
+   * draw no smaller a fence than this, so that an engine made of engines can let them agree.
+   * Everything else ignores it.
    */
   readonly fence?: number
 }

@@ -22,9 +22,11 @@ import {
   checkFunction,
   checkName,
   checkObject,
+  handoverLimits,
   type LeaseOptions,
   type LeaseSettings,
   leaseSettings,
+  type MutexOptions,
 } from './options.ts'
 import { ReadWriteLock } from './read-write-lock.ts'
 import { Semaphore, type SemaphoreOptions } from './semaphore.ts'
@@ -55,9 +57,9 @@ export class Holdfast implements AsyncDisposable {
    * The exclusive lock of this name: 1 byte to 1 KiB of UTF-8, any characters. Costs nothing and
    * changes nothing; `options` are defaults for its leases.
    */
-  mutex(name: string, options?: LeaseOptions): Mutex {
+  mutex(name: string, options?: MutexOptions): Mutex {
     checkName(name)
-    return new Mutex(this.#core, name, this.#settings(options))
+    return new Mutex(this.#core, name, this.#settings(options), handoverLimits(options))
   }
 
   /**

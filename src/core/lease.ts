@@ -29,7 +29,10 @@ export class Lease implements AsyncDisposable {
    * and let the resource refuse a smaller one than the largest it saw.
    */
   readonly fence: number
-  /** Unique value of this lease, 32 hex digits. */
+  /**
+   * Unique value of this lease, 32 hex digits. Leases that were passed on by handover share it; their
+   * fences differ.
+   */
   readonly identity: string
   readonly #tending: LeaseTending
 

@@ -2,10 +2,12 @@ import { acquire } from './acquire.ts'
 import type { Core } from './core.ts'
 import type { Absent, Shape } from './engine.ts'
 import { AcquireTimeoutError, quote } from './errors.ts'
+import { acquireByHandover } from './handovers.ts'
 import { Lease } from './lease.ts'
 import {
   type AcquireOptions,
   checkFunction,
+  type HandoverLimits,
   type LeaseOptions,
   type LeaseSettings,
   leaseSettings,
@@ -37,11 +39,17 @@ export class Lock<Extra = unknown> {
   readonly #shape: Shape
   readonly #permits: (options: unknown) => number
   readonly #settings: LeaseSettings
+  readonly #handover: HandoverLimits | undefined
 
   /** @internal */
   constructor(
     core: Core,
-    lock: { name: string; shape: Shape; permits: (options: unknown) => number },
+    lock: {
+      name: string
+      shape: Shape
+      permits: (options: unknown) => number
+      handover?: HandoverLimits | undefined
+    },
     settings: LeaseSettings,
   ) {
     core.assertServes(lock.shape.kind, lock.name)
@@ -50,6 +58,7 @@ export class Lock<Extra = unknown> {
     this.#shape = lock.shape
     this.#permits = lock.permits
     this.#settings = settings
+    this.#handover = lock.handover
   }
 
   /**
@@ -110,6 +119,11 @@ export class Lock<Extra = unknown> {
     const permits = this.#permits(options)
     const signal = waitSignal(options)
     const place = this.#core.place({ name: this.name, shape: this.#shape, permits, settings })
-    return acquire(this.#core, { place, keeping: settings, timeoutMs, signal })
+    const request = { place, keeping: settings, timeoutMs, signal }
+    // Who does not wait cannot be passed anything, and a minimum hold keeps it from everybody.
+    const passes = this.#handover !== undefined && timeoutMs > 0 && settings.minHoldMs === 0
+    return passes
+      ? acquireByHandover(this.#core, request, this.#handover)
+      : acquire(this.#core, request)
   }
 }

@@ -1,11 +1,13 @@
 import type { Core } from './core.ts'
 import { Lock } from './lock.ts'
-import type { LeaseSettings } from './options.ts'
+import type { HandoverLimits, LeaseSettings } from './options.ts'
+
+const SHAPE = { kind: 'mutex', capacity: 1 } as const
 
 /** An exclusive lock: at most one lease at a time. */
 export class Mutex extends Lock {
   /** @internal */
-  constructor(core: Core, name: string, settings: LeaseSettings) {
-    super(core, { name, shape: { kind: 'mutex', capacity: 1 }, permits: () => 1 }, settings)
+  constructor(core: Core, name: string, settings: LeaseSettings, handover?: HandoverLimits) {
+    super(core, { name, shape: SHAPE, permits: () => 1, handover }, settings)
   }
 }

@@ -32,6 +32,31 @@ export interface LeaseOptions {
   readonly label?: string
 }
 
+/** How often and how long a process may keep a mutex among its own callers. */
+export interface HandoverOptions {
+  /** Most passes before the lock goes back to the line. 1 to 1000; 100 by default. */
+  readonly passes?: number
+  /** No pass later than this after the grant. 1 to 2147483647; 100 by default. */
+  readonly withinMs?: number
+}
+
+/** What the leases of one mutex are like. */
+export interface MutexOptions extends LeaseOptions {
+  /**
+   * Callers of this process that wait for the same mutex pass it among themselves, under one lease
+   * and without a command to the engine, each with a larger fence than the one before. They go
+   * before callers of other processes that came earlier, within the bounds of `HandoverOptions`. A
+   * lease with `minHoldMs` is not passed on. `false` by default: first come, first served.
+   */
+  readonly handover?: boolean | HandoverOptions
+}
+
+/** Handover options with every gap filled. */
+export interface HandoverLimits {
+  readonly passes: number
+  readonly withinMs: number
+}
+
 /** How long to wait for a lease. */
 export interface AcquireOptions extends LeaseOptions {
   /** Give up after this long: 0 to 2147483647, 0 tries once. Absent: wait as long as it takes. */
@@ -98,6 +123,18 @@ export function leaseSettings(
     throw new RangeError(`ttlMs + lockDelayMs must be at most ${MAX_MS}.`)
   }
   return settings
+}
+
+/** The bounds of a handover, `undefined` when there is to be none. */
+export function handoverLimits(options: MutexOptions | undefined): HandoverLimits | undefined {
+  const handover: unknown = options?.handover
+  if (handover === undefined || handover === false) return undefined
+  if (handover === true) return { passes: 100, withinMs: 100 }
+  checkObject('handover', handover)
+  const { passes = 100, withinMs = 100 } = handover as HandoverOptions
+  checkWhole('handover.passes', passes, 1, 1000)
+  checkWhole('handover.withinMs', withinMs, 1, MAX_MS)
+  return { passes, withinMs }
 }
 
 /** The wait limit in milliseconds, `Infinity` when there is none. */

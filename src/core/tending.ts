@@ -22,10 +22,19 @@ const RENEW_BELOW = 2 / 3
 /** Share of the ttl by which a renewal may travel early, with others. */
 const SLACK = 1 / 6
 
-/** How long a lease is kept. */
+/** What may follow a lease inside this process. */
+export interface Succession {
+  /** Its holder is done. Resolves to whether somebody else has it now. Never rejects. */
+  pass(until: number): Promise<boolean>
+  /** The process has it no more: released, or lost. */
+  ended(): void
+}
+
+/** How long a lease is kept, and who may have it next. */
 export interface Keeping {
   readonly renew: boolean
   readonly maxHoldMs: number
+  readonly succession?: Succession
 }
 
 /**
@@ -42,6 +51,7 @@ export class LeaseTending implements Tended {
   readonly leased = true
   readonly #core: Core
   readonly #lease: Lease
+  readonly #succession: Succession | undefined
   #renews: boolean
   readonly #grantedAt: number
   readonly #overdueAt: number
@@ -62,6 +72,7 @@ export class LeaseTending implements Tended {
     this.#core = core
     this.place = place
     this.#lease = lease
+    this.#succession = keeping.succession
     this.#renews = keeping.renew
     const now = core.clock.now()
     this.#grantedAt = now
@@ -193,26 +204,36 @@ export class LeaseTending implements Tended {
     }
     this.#state = 'released'
     core.renewal.stop(this)
+    const succession = options?.force === true ? undefined : this.#succession
+    if (succession !== undefined && (await succession.pass(this.#until))) return this.#gone()
     let doubtful = false
     const leave = (): Promise<boolean> => core.engine.release(place, options)
     const onFailure = (error: EngineError): void => {
       doubtful ||= error.outcome !== 'none'
     }
     try {
-      const there = await core.reach(leave, this.#until, onFailure)
+      const leaving = core.reach(leave, this.#until, onFailure)
+      // Whoever comes next asks the engine after this.
+      this.#succession?.ended()
       // After a lost reply the repeated call finds nothing: the first one had done it.
-      const released = there || doubtful
-      if (released && core.events.heard('released')) {
-        const heldMs = core.clock.now() - this.#grantedAt
-        core.events.emit('released', { lease: this.#lease, heldMs })
-      }
-      this.#over(released ? undefined : this.#lossError('refused'))
-      return released
+      if ((await leaving) || doubtful) return this.#gone()
+      this.#over(this.#lossError('refused'))
+      return false
     } catch (error) {
       core.abandon(place, options)
       this.#over(error)
       throw error
     }
+  }
+
+  /** It was given back, or passed on. */
+  #gone(): true {
+    const { clock, events } = this.#core
+    if (events.heard('released')) {
+      events.emit('released', { lease: this.#lease, heldMs: clock.now() - this.#grantedAt })
+    }
+    this.#over()
+    return true
   }
 
   #confirm(held: Held): void {
@@ -265,6 +286,7 @@ export class LeaseTending implements Tended {
     this.#end(this.#loss)
     this.#over(this.#loss)
     this.#core.events.emit('lost', { lease: this.#lease, error: this.#loss })
+    this.#succession?.ended()
   }
 
   /** Tells the work that its right is gone, now or when it asks for the signal. */

@@ -20,6 +20,26 @@ afterAll(async () => {
 const url = () => `quorum:${servers.map((server) => server.url).join(',')}`
 
 describe('what a quorum sends', () => {
+  it('passes a lock on inside one process without a command, with fences that a majority has', async () => {
+    await using holdfast = await connect(url())
+    await using other = await connect(url())
+    const passing = holdfast.mutex('passed', { handover: { withinMs: 60_000 } })
+    const first = await passing.acquire()
+    const fences = [first.fence]
+    const runs = Array.from({ length: 50 }, () => passing.run(({ fence }) => fences.push(fence)))
+    const before = await Promise.all(servers.map((server) => timesRun(server, 'evalsha')))
+    await first.release()
+    await Promise.all(runs)
+    const after = await Promise.all(servers.map((server) => timesRun(server, 'evalsha')))
+    for (const [index, count] of after.entries()) {
+      expect(count - (before[index] ?? 0)).toBeLessThanOrEqual(6)
+    }
+    const next = await other.mutex('passed').acquire()
+    fences.push(next.fence)
+    expect(new Set(fences).size).toBe(52)
+    expect(fences).toEqual(fences.toSorted((x, y) => x - y))
+  })
+
   it('takes a free lock with one command to each node, and releases it with another', async () => {
     await using holdfast = await connect(url())
     // Whatever connections need at first.

@@ -1,5 +1,6 @@
 import { connect, type EngineError, type Holdfast, type HoldfastOptions } from 'holdfast'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { timesRun } from '../support/holdfasts.ts'
 import { severalLooks } from '../support/looks.ts'
 import { type RunningServer, startServer } from '../support/servers.ts'
 import { describeServers } from '../support/servers-under-test.ts'
@@ -70,6 +71,25 @@ describeServers('a handoff', (name) => {
     await severalLooks(server)
     await server.call('del', 'holdfast:m')
     await second
+  })
+
+  it('inside one process costs next to no commands, and its fences stand on the server', async () => {
+    const [a, b] = [await holdfast(), await holdfast()]
+    const passing = a.mutex('m', { handover: { passes: 100, withinMs: 60_000 } })
+    const first = await passing.acquire({ ttlMs: 60_000 })
+    const fences: number[] = []
+    const runs = Array.from({ length: 300 }, () =>
+      passing.run(({ fence }) => fences.push(fence), { ttlMs: 60_000 }),
+    )
+    const before = await timesRun(server, 'evalsha')
+    await first.release()
+    await Promise.all(runs)
+    expect((await timesRun(server, 'evalsha')) - before).toBeLessThanOrEqual(30)
+    const after = await b.mutex('m').acquire()
+    expect(new Set(fences).size).toBe(300)
+    expect([first.fence, ...fences, after.fence]).toEqual(
+      [first.fence, ...fences, after.fence].toSorted((x, y) => x - y),
+    )
   })
 
   it('of one lock does not suffer from another whose keys are broken', async () => {

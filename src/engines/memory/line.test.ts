@@ -27,9 +27,10 @@ function at(nowMs: number, unreachable: readonly string[] = []): Moment {
 }
 
 function news(line: Line): string[] {
-  return line
-    .takeNews()
-    .map(({ place, grant }) => `${place.identity} ${grant === null ? 'out' : 'granted'}`)
+  return line.takeNews().map(({ place, grant, stays }) => {
+    const what = stays ? 'due' : 'out'
+    return `${place.identity} ${grant === null ? what : 'granted'}`
+  })
 }
 
 const states = (...spots: Spot[]) => spots.map(({ state }) => state).join(' ')

@@ -23,12 +23,13 @@ export type Spot =
   | { readonly state: 'absent'; readonly occupant?: Occupant }
 
 /**
- * What a waiter learns without asking: that it was granted, or (`grant` is null) that it no longer
- * stands in the line.
+ * What a waiter learns without asking: that it was granted, or (`grant` is null) that a look is due.
  */
 export interface News {
   readonly place: Place
   readonly grant: { readonly fence: number; readonly ttlMs: number } | null
+  /** Whether it still stands in the line. */
+  readonly stays: boolean
 }
 
 interface Holder {
@@ -121,10 +122,13 @@ export class Line {
     const holder = this.#holders.get(place.identity)
     const waiter = this.#waiters.get(place.identity)
     const untilMs = holder && !force ? holder.grantedMs + place.minHoldMs : moment.nowMs
+    // What the front of the line planned its next look by: when the holder is over, or who it is.
+    const planned = untilMs > moment.nowMs || waiter === this.#order[0]
     if (holder !== undefined) this.#vacate(holder, untilMs, moment.nowMs)
     if (waiter !== undefined) this.#leave(waiter)
     const cleared = force && this.#clear(place.identity)
     this.#admit(moment)
+    if (planned) this.#tellFront()
     return holder !== undefined || waiter !== undefined || cleared
   }
 
@@ -180,6 +184,12 @@ export class Line {
     return news
   }
 
+  /** Otherwise it would look when the lease could be over, or not before its next renewal. */
+  #tellFront(): void {
+    const front = this.#order[0]
+    if (front !== undefined) this.#news.push({ place: front.place, grant: null, stays: true })
+  }
+
   /** Removes every place whose time is over. */
   #sweep(nowMs: number): void {
     if (nowMs < this.#quietUntilMs) return
@@ -190,7 +200,7 @@ export class Line {
     this.#order = this.#order.filter((waiter) => {
       if (waiter.endsMs > nowMs) return true
       this.#waiters.delete(waiter.place.identity)
-      this.#news.push({ place: waiter.place, grant: null })
+      this.#news.push({ place: waiter.place, grant: null, stays: false })
       return false
     })
     this.#quietUntilMs = Number.POSITIVE_INFINITY
@@ -211,11 +221,11 @@ export class Line {
         this.#grant(place, place.ttlMs, moment)
       } else if (moment.reaches(place.identity)) {
         const fence = this.#grant(place, place.grantTtlMs, moment)
-        this.#news.push({ place, grant: { fence, ttlMs: place.grantTtlMs } })
+        this.#news.push({ place, grant: { fence, ttlMs: place.grantTtlMs }, stays: false })
       } else {
         // A grant that nobody hears would keep the lock for a whole lease. Should the process be
         // alive after all, its ticket brings it back to this place.
-        this.#news.push({ place, grant: null })
+        this.#news.push({ place, grant: null, stays: false })
       }
     }
   }

@@ -97,7 +97,7 @@ export class MemoryStore {
     const released = this.#at(place.name, entry, (moment) =>
       entry.line.release(place, moment, force),
     )
-    this.#tell(entry, { place, grant: null })
+    this.#tell(entry, { place, grant: null, stays: false })
     return released
   }
 
@@ -160,7 +160,7 @@ export class MemoryStore {
 
   #tell(entry: Entry, news: News): void {
     const listener = entry.listeners.get(news.place.identity)
-    entry.listeners.delete(news.place.identity)
+    if (!news.stays) entry.listeners.delete(news.place.identity)
     listener?.tell(news)
   }
 

@@ -109,6 +109,22 @@ function shortHolds({ describe, property }: Suite, form: Form): void {
       assert.ok(next.fence > fence)
     })
 
+    const tells = { ...needs, push: true } as const
+    property('lets the first waiter look again by its end', tells, async (world) => {
+      const [a, b] = await processes(world, 2)
+      const make = placesOf(form)
+      const [holder, waiter] = [make({ minHoldMs: 3 * SHORT_MS }), make()]
+      await take(a!, holder)
+      const { lookMs } = await queue(b!, waiter)
+      // Whoever looks that soon anyway needs not be told.
+      if (lookMs <= 3 * SHORT_MS) return
+      const news = b!.wait(waiter, new AbortController().signal)
+      await a!.release(holder)
+      assert.equal(asWaiting(await news).lookMs, 0)
+      const again = asWaiting(await look(b!, waiter))
+      assert.ok(again.lookMs <= 3 * SHORT_MS + ROUNDING_MS)
+    })
+
     property('outlives a lease that ends', needs, async (world) => {
       const [a, b] = await processes(world, 2)
       const make = placesOf(form)
