@@ -30,8 +30,8 @@ export class Lease implements AsyncDisposable {
    */
   readonly fence: number
   /**
-   * Unique value of this lease, 32 hex digits. Leases that were passed on by handover share it; their
-   * fences differ.
+   * Unique value of this lease, 32 hex digits. Leases that were passed on by handover share it, and
+   * differ in their fences.
    */
   readonly identity: string
   readonly #tending: LeaseTending
