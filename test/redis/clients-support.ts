@@ -163,6 +163,7 @@ export async function openPort(
     command: (...all) => port.command(...all),
     subscribe: (...all) => port.subscribe(...all),
     onBreak: (listener) => port.onBreak(listener),
+    onMove: (listener) => port.onMove(listener),
     close: () => port.close(),
     [Symbol.asyncDispose]: dispose,
   }

@@ -1,3 +1,4 @@
+import type { Holdfast } from 'holdfast'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type RunningCluster, startCluster } from '../support/cluster.ts'
 import { describeTwoServers } from '../support/servers-under-test.ts'
@@ -37,6 +38,17 @@ describeTwoServers('a Cluster', (name) => {
       const owner = await cluster.primaryOf(`holdfast:job${at}`)
       if ((owner.server.port === port) === here) return `job${at}`
     }
+  }
+
+  /** Whether the node of the lock could tell everybody in its line. */
+  async function reached(lock: string): Promise<boolean> {
+    const owner = await cluster.primaryOf(`holdfast:${lock}`)
+    const records = await owner.server.call('hvals', `{holdfast:${lock}}~places`)
+    const channels = (records as string[]).map((record) => record.split(' ')[6] ?? '')
+    const heard = await owner.server.call('pubsub', 'shardnumsub', ...channels)
+    return (
+      channels.length > 0 && (heard as unknown[]).every((each, at) => at % 2 === 0 || each === 1)
+    )
   }
 
   describe.each(ways)('through %s', (way) => {
@@ -95,6 +107,44 @@ describeTwoServers('a Cluster', (name) => {
         [],
       )
     })
+
+    it.each(['the slot', 'the slot of the channel'])(
+      'tells a waiter in its turn after %s of its lock moved',
+      async (moved) => {
+        const ends = [await holdfast(way), await holdfast(way), await holdfast(way)] as const
+        const [holder, waiter, newcomer] = ends.map((end) => end.holdfast) as [
+          Holdfast,
+          Holdfast,
+          Holdfast,
+        ]
+        const { port } = (await cluster.primaryOf('holdfast:first')).server
+        // The first lock that a process waits for at a node gives its slot to the channel.
+        const [first, second] = ['first', await nameAt(port)]
+        const leases = [await holder.mutex(first).acquire(), await holder.mutex(second).acquire()]
+        const order: string[] = []
+        const waits = [first, second].map((lock) => waiter.mutex(lock).run(() => order.push(lock)))
+        await until(() => ends[1].told.length === 2, { what: 'two places in line' })
+        const [striking, struck] = moved === 'the slot' ? [second, second] : [first, second]
+        const target = (await cluster.primaries()).find(({ server }) => server.port !== port)
+        if (!target) throw new Error('there is no other primary')
+        const move = await cluster.migrate(await cluster.slotOf(`holdfast:${striking}`), target)
+        await move.moveKeys()
+        await move.finish()
+        await until(
+          async () => {
+            // However it comes to know.
+            await waiter.inspect(striking)
+            return await reached(struck)
+          },
+          { what: 'a channel at the node of the lock', timeoutMs: 15_000 },
+        )
+        waits.push(newcomer.mutex(struck).run(() => order.push('newcomer')))
+        await until(() => ends[2].told.length === 1, { what: 'another place behind' })
+        await Promise.all(leases.map((lease) => lease.release()))
+        await Promise.all(waits)
+        expect(order.indexOf('newcomer')).toBeGreaterThan(order.indexOf(struck))
+      },
+    )
 
     it('lets nobody in beside another while the slot moves', async () => {
       const judge = new Judge()

@@ -2,7 +2,16 @@ import { connect, createHoldfast, type Holdfast, ReplicaError } from 'holdfast'
 import { type RedisOptions, redis } from 'holdfast/redis'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { clients, loadScripts, type Opened, open, take, timesRun } from '../support/holdfasts.ts'
+import {
+  clients,
+  loadScripts,
+  type Opened,
+  open,
+  script,
+  take,
+  timesRun,
+} from '../support/holdfasts.ts'
+import { startProxy } from '../support/proxy.ts'
 import { connect as connectRaw } from '../support/raw-redis.ts'
 import { watch } from '../support/rig.ts'
 import { type RunningServer, startReplica, startServer } from '../support/servers.ts'
@@ -54,8 +63,9 @@ describeServers('replicas that must have a lease', (name) => {
   async function holdfast(
     options: Parameters<typeof open>[2] = {},
     way: (typeof clients)[number] = 'ioredis',
+    port = primary.port,
   ): Promise<Opened> {
-    const one = await open(way, { port: primary.port }, { replicas: { min: 1 }, ...options })
+    const one = await open(way, { port }, { replicas: { min: 1 }, ...options })
     opened.push(one)
     return one
   }
@@ -100,6 +110,28 @@ describeServers('replicas that must have a lease', (name) => {
       })
     },
   )
+
+  it('let a waiter look at once when the news overtook the answer to its own look', async () => {
+    await using proxy = await startProxy({ targetPort: primary.port })
+    const [{ holdfast: one }, { holdfast: two }] = [
+      await holdfast(),
+      await holdfast({}, 'ioredis', proxy.port),
+    ]
+    const lease = await take(one, 'job')
+    let looks = 0
+    const acquires = script('acquire')
+    // It asks again once its subscription is up, and that answer stays away for a while.
+    proxy.blackHole('replies', (request) => acquires(request) && (looks += 1) === 2)
+    const next = watch(two.mutex('job').acquire())
+    await until(() => looks === 2, { what: 'the second request' })
+    await until(async () => (await timesRun(primary, 'wait')) === 3, { what: 'its answer' })
+    await lease.release()
+    await until(() => proxy.counters.messages > 0, { what: 'the news' })
+    proxy.heal({ stuck: 'deliver' })
+    // The look that keeps the place alive is more than three seconds away.
+    await until(() => next.settled, { what: 'a look', timeoutMs: 2500 })
+    expect(next.value?.held).toBe(true)
+  })
 
   it('are counted: one of two is too few', async () => {
     const { holdfast: one } = await holdfast({ replicas: { min: 2, timeoutMs: 50 } })

@@ -34,7 +34,7 @@ export class Ears {
    * was up already; waits for it no longer than for a command, since looks do without it.
    */
   async listen(channel: string): Promise<boolean> {
-    const ear = this.#ears.get(channel) ?? this.#open(channel)
+    const ear = this.open(channel)
     if (ear.isUp) return true
     await new Promise<void>((resolve) => {
       const wake = () => {
@@ -53,7 +53,10 @@ export class Ears {
     await Promise.all([...this.#ears.values()].map(({ subscription }) => subscription.close()))
   }
 
-  #open(channel: string): Ear {
+  /** Begins to listen, if nobody did yet. */
+  open(channel: string): Ear {
+    const known = this.#ears.get(channel)
+    if (known !== undefined) return known
     const subscription = this.#port.subscribe(channel, {
       message: (text, server) => this.#hearing.message(text, server),
       ready: () => {

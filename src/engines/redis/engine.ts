@@ -1,4 +1,3 @@
-import type { Clock } from '../../core/clock.ts'
 import type {
   Claim,
   Engine,
@@ -18,6 +17,7 @@ import { EngineError, ReplicaError, ShapeError } from '../../core/errors.ts'
 import type { Expectations, Finding } from '../../core/finding.ts'
 import { diagnoseServers } from './diagnosis.ts'
 import { Ears } from './ears.ts'
+import { passing, unreadable } from './failure.ts'
 import { patience, renewInGroups } from './groups.ts'
 import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
@@ -31,25 +31,13 @@ import { lockState, number, occupant, shapeOf, text } from './replies.ts'
 import { Requests } from './requests.ts'
 import { inspect } from './scripts.generated.ts'
 import { type ServerTime, ServerTimes } from './server-time.ts'
+import type { RedisSettings } from './settings.ts'
 
 /** Most waiters that `inspect` shows. */
 const SHOWN = 100
 
 /** What an identity looks like; the value of another program's key seldom does. */
 const IDENTITY = /^[0-9a-f]{32}$/
-
-/** How the engine is set up, every gap filled. */
-export interface RedisSettings {
-  readonly clock: Clock
-  /** In front of every lock name. */
-  readonly prefix: string
-  /** How long one command may take. */
-  readonly commandTimeoutMs: number
-  /** How long the last fence of a lock is kept after its last use. */
-  readonly fenceTtlMs: number
-  /** Channel on which this process hears of its grants. */
-  readonly channel: string
-}
 
 /**
  * Locks on one Redis or Valkey primary. Every call is one script, so that a step and the grant
@@ -83,7 +71,8 @@ export class RedisEngine implements Engine {
       message: (text, server) => this.#news.deliver(text, replicas ? undefined : server),
       ready: () => this.#news.lookAll(),
     })
-    port.onBreak((server) => this.#times.of(server).forget())
+    port.onBreak((server) => this.#times.forget(server))
+    port.onMove(() => this.#news.lookMoved((place) => this.#channel(place)))
   }
 
   /** Learns the server's time; rejects with `EngineError` when there is no server. */
@@ -109,10 +98,10 @@ export class RedisEngine implements Engine {
     if (claim.wait) this.#news.expect(claim)
     try {
       let standing = await this.#acquire(claim)
-      if (standing.state === 'waiting' && !(await this.#ears.listen(this.#channel(claim)))) {
+      if (standing.state === 'waiting' && !(await this.#isHeard(claim))) {
         // Who frees the lock before the subscription is up tells nobody, and passes the place over.
+        this.#news.looking(claim)
         standing = await this.#acquire({ ...claim, ticket: standing.ticket })
-        this.#news.looked(claim.identity)
       }
       if (standing.state !== 'waiting') this.#news.forget(claim.identity)
       return standing
@@ -125,16 +114,35 @@ export class RedisEngine implements Engine {
     }
   }
 
+  /** Whether a message for the place would have come here ever since it stands in the line. */
+  async #isHeard(claim: Claim): Promise<boolean> {
+    const isUp = await this.#ears.listen(this.#news.channelOf(claim) ?? this.#channel(claim))
+    return isUp && !this.#hasMoved(claim)
+  }
+
+  /** Whether the line has a channel for the place on which its server reaches nobody any more. */
+  #hasMoved(place: Place): boolean {
+    const channel = this.#news.channelOf(place)
+    return channel !== undefined && channel !== this.#channel(place)
+  }
+
   async #acquire(claim: Claim): Promise<Standing> {
     const { commandTimeoutMs, fenceTtlMs: keepMs, clock } = this.#settings
     const keys = this.#keys(claim.name)
+    let time = this.#timeOf(claim.name)
     for (let resynced = false, looked = false; ; ) {
-      if (!this.#timeOf(claim.name).known) await this.#learnTime('acquire', claim.name)
+      if (!time.known) {
+        await this.#learnTime('acquire', claim.name)
+        time = this.#timeOf(claim.name)
+      }
       const sentAt = clock.now()
-      const notAfterMs = this.#timeOf(claim.name).serverMs(commandTimeoutMs)
-      const terms = { keepMs, notAfterMs, channel: this.#channel(claim) }
+      const notAfterMs = time.serverMs(commandTimeoutMs)
+      const channel = this.#channel(claim)
+      const terms = { keepMs, notAfterMs, channel }
       const call = recipeOf(claim.shape).acquire(keys, this.#longer(claim), terms)
-      const { reply, replicas } = await this.#requests.grant('acquire', call, claim.name)
+      const { reply, replicas, server } = await this.#requests.grant('acquire', call, claim.name)
+      // Another one may have answered than was thought to serve the lock, by another clock.
+      time = this.#times.of(server)
       if (reply[0] === 'shape') {
         const found = shapeOf(reply[1])
         if (looked) throw new ShapeError(claim.name, claim.shape, found)
@@ -143,20 +151,29 @@ export class RedisEngine implements Engine {
         looked = true
       } else if (reply[0] === 'late') {
         // Either the request was late or the server's clock was set; its answer says which.
-        this.#timeOf(claim.name).told(sentAt, number(reply[1]))
+        time.told(sentAt, number(reply[1]))
         const problem = 'requests reach the server later than commandTimeoutMs'
-        if (resynced) throw this.#transient('acquire', claim, 'none', problem)
+        if (resynced) throw passing('acquire', claim.name, 'none', problem)
         resynced = true
       } else if (reply[0] === 'held' && this.#tooFew(replicas)) {
         throw await this.#giveBack(claim, replicas)
       } else if (reply[0] !== 'again') {
-        return this.#standing(claim, reply, sentAt)
+        if (reply[0] === 'waiting') this.#joined(claim, channel)
+        return this.#standing(claim, reply, { sentAt, time })
       }
     }
   }
 
-  #standing(claim: Claim, reply: readonly Reply[], sentAt: number): Standing {
-    const time = this.#timeOf(claim.name)
+  #joined(place: Place, channel: string): void {
+    this.#news.joined(place, channel)
+    this.#ears.open(channel)
+  }
+
+  #standing(
+    claim: Claim,
+    reply: readonly Reply[],
+    { sentAt, time }: { sentAt: number; time: ServerTime },
+  ): Standing {
     switch (reply[0]) {
       case 'held':
         time.told(sentAt, number(reply[3]))
@@ -178,7 +195,7 @@ export class RedisEngine implements Engine {
       case 'occupied':
         throw this.#occupied(claim.name, claim.shape, reply[1])
       default:
-        throw this.#unreadable('acquire', claim.name, reply)
+        throw unreadable('acquire', claim.name, reply)
     }
   }
 
@@ -217,7 +234,7 @@ export class RedisEngine implements Engine {
     const sentAt = this.#settings.clock.now()
     const answer = await this.#requests.grant('renew', call, lock, patienceMs)
     const [nowUs, ...replies] = answer.reply
-    this.#timeOf(first.name).told(sentAt, number(nowUs))
+    this.#times.of(answer.server).told(sentAt, number(nowUs))
     return places.map((place, index) => {
       const reply = (replies[index] ?? []) as readonly Reply[]
       if (reply[0] === 'held' && this.#tooFew(answer.replicas)) {
@@ -229,7 +246,7 @@ export class RedisEngine implements Engine {
         const problem = permissionProblem(text(reply[1]), call.script, [
           this.#keys(place.name).lock,
         ])
-        return { state: 'unknown', error: this.#transient('renew', place, 'unknown', problem) }
+        return { state: 'unknown', error: passing('renew', place.name, 'unknown', problem) }
       }
       return this.#renewed(place, reply, sentAt)
     })
@@ -272,6 +289,8 @@ export class RedisEngine implements Engine {
       case 'held':
         return { state: 'held', fence: number(reply[1]), deadline: sentAt + number(reply[2]) }
       case 'waiting': {
+        // Whoever frees the lock would not be heard: the caller joins once more, where it stands.
+        if (this.#hasMoved(place)) return { state: 'absent' }
         const [, ahead, look, ticket] = reply
         return {
           state: 'waiting',
@@ -283,7 +302,7 @@ export class RedisEngine implements Engine {
       case 'absent':
         return { state: 'absent' }
       default:
-        throw this.#unreadable('renew', place.name, reply)
+        throw unreadable('renew', place.name, reply)
     }
   }
 
@@ -298,14 +317,14 @@ export class RedisEngine implements Engine {
     const terms = { keepMs: this.#settings.fenceTtlMs, force }
     const call = recipeOf(place.shape).release(this.#keys(place.name), place, terms)
     const sentAt = this.#settings.clock.now()
-    const reply = await this.#requests.run('release', call, place.name)
-    if (reply.length > 1) this.#timeOf(place.name).told(sentAt, number(reply[1]))
+    const { reply, server } = await this.#requests.run('release', call, place.name)
+    if (reply.length > 1) this.#times.of(server).told(sentAt, number(reply[1]))
     return reply[0] === 1
   }
 
   async inspect(name: string): Promise<LockState | null> {
     const call = { script: inspect, keys: allOf(this.#keys(name)), args: [SHOWN] }
-    const reply = await this.#requests.run('inspect', call, name)
+    const { reply } = await this.#requests.run('inspect', call, name)
     if (reply[0] === 'free') return null
     if (reply[0] === 'occupied') {
       throw this.#occupied(name, { kind: 'mutex', capacity: 1 }, reply[1])
@@ -370,26 +389,5 @@ export class RedisEngine implements Engine {
   #occupied(name: string, wanted: Shape, type: Reply | undefined): ShapeError {
     const key = this.#port.keyPrefix + this.#settings.prefix + name
     return new ShapeError(name, wanted, null, ` (key ${JSON.stringify(key)}, a ${text(type)})`)
-  }
-
-  #transient(
-    operation: string,
-    { name }: Place,
-    outcome: 'none' | 'unknown',
-    problem: string,
-  ): EngineError {
-    const engine = this.name
-    return new EngineError({ engine, operation, outcome, transient: true, problem, lock: name })
-  }
-
-  #unreadable(operation: string, lock: string, reply: Reply): EngineError {
-    return new EngineError({
-      engine: this.name,
-      operation,
-      outcome: 'unknown',
-      transient: false,
-      problem: `the answer ${JSON.stringify(reply)} is none of this version`,
-      lock,
-    })
   }
 }

@@ -1,5 +1,7 @@
-import { EngineError } from '../../core/errors.ts'
-import { type FailureKind, RedisFailure } from './port.ts'
+import { EngineError, type Outcome } from '../../core/errors.ts'
+import { type FailureKind, RedisFailure, type Reply } from './port.ts'
+
+const engine = 'redis'
 
 const ADVICE: Record<FailureKind, string> = {
   noscript: 'the server lost its script cache again and again',
@@ -26,12 +28,7 @@ function adviceFor(failure: RedisFailure): string {
 }
 
 /** What the core is told of a port's failure. */
-export function engineError(
-  engine: string,
-  operation: string,
-  cause: unknown,
-  lock?: string,
-): EngineError {
+export function engineError(operation: string, cause: unknown, lock?: string): EngineError {
   if (!(cause instanceof RedisFailure)) {
     const problem = cause instanceof Error ? cause.message : String(cause)
     return new EngineError({
@@ -53,4 +50,20 @@ export function engineError(
     lock,
     cause,
   })
+}
+
+/** A failure that the server did not tell of, and that may be gone the next time. */
+export function passing(
+  operation: string,
+  lock: string,
+  outcome: Outcome,
+  problem: string,
+): EngineError {
+  return new EngineError({ engine, operation, outcome, transient: true, problem, lock })
+}
+
+export function unreadable(operation: string, lock: string, reply: Reply): EngineError {
+  const problem = `the answer ${JSON.stringify(reply)} is none of this version`
+  const outcome = 'unknown'
+  return new EngineError({ engine, operation, outcome, transient: false, problem, lock })
 }

@@ -4,7 +4,7 @@ import { checkObject, checkText, checkWhole, MAX_MS } from '../../core/options.t
 import { systemClock, systemRandom } from '../../system/clock.ts'
 import { portFor, type RedisClient } from './clients/detect.ts'
 import { portFromUrl, type TlsOptions } from './clients/from-url.ts'
-import { RedisEngine, type RedisSettings } from './engine.ts'
+import { RedisEngine } from './engine.ts'
 import type { PortOptions } from './port.ts'
 import {
   type ReplicaOptions,
@@ -12,6 +12,7 @@ import {
   ReplicaWrites,
   replicaSettings,
 } from './replicas.ts'
+import type { RedisSettings } from './settings.ts'
 import { maskUrl, type ParsedRedisUrl, parseRedisUrl } from './url.ts'
 
 export type { RedisClient, ReplicaOptions, TlsOptions }

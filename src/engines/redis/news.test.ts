@@ -10,11 +10,10 @@ const LOOK = { state: 'waiting', lookMs: 0 }
 function world() {
   const clock = new SimulatedClock(1000)
   const times = new ServerTimes(clock)
-  const time = times.of('')
-  time.told(1000, 50_000_000)
+  times.of('').told(1000, 50_000_000)
   const news = new News(clock, times)
   const controller = new AbortController()
-  return { clock, time, news, controller, next: () => news.next(place, controller.signal) }
+  return { clock, times, news, controller, next: () => news.next(place, controller.signal) }
 }
 
 describe('news', () => {
@@ -31,8 +30,8 @@ describe('news', () => {
   })
 
   it('are a hint to look where nothing is known of the server clock', async () => {
-    const { news, next, time } = world()
-    time.forget()
+    const { news, next, times } = world()
+    times.forget('')
     const waiting = next()
     news.deliver('abc 7 50020000 400', '')
     expect(await waiting).toMatchObject(LOOK)
@@ -87,10 +86,10 @@ describe('news', () => {
 
   it('forget a hint that was followed, and keep a grant', async () => {
     const { news, next } = world()
-    news.looked('abc')
+    news.looking(place)
     news.expect(place)
     news.lookAll()
-    news.looked('abc')
+    news.looking(place)
     const waiting = next()
     news.deliver('abc 7 50000000 400', '')
     expect(await waiting).toMatchObject({ fence: 7 })
@@ -98,7 +97,7 @@ describe('news', () => {
     news.deliver('abc 7 50000000 400', '')
     news.expect(place)
     news.deliver('abc 8 50000000 400', '')
-    news.looked('abc')
+    news.looking(place)
     expect(await next()).toMatchObject({ fence: 8 })
   })
 

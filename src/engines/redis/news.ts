@@ -8,6 +8,8 @@ const LOOK: Standing = { state: 'waiting', ahead: 0, ticket: 0, lookMs: 0 }
 
 interface Expected {
   readonly place: Place
+  /** The channel that the line has for the place; `undefined` while it does not stand in it. */
+  channel: string | undefined
   /** News that came while nobody was in `wait`. */
   news: Standing | undefined
   wake: ((news: Standing | Error) => void) | undefined
@@ -29,7 +31,7 @@ export class News {
   expect(place: Place): Expected {
     const known = this.#expected.get(place.identity)
     if (known !== undefined) return known
-    const expected: Expected = { place, news: undefined, wake: undefined }
+    const expected: Expected = { place, channel: undefined, news: undefined, wake: undefined }
     this.#expected.set(place.identity, expected)
     return expected
   }
@@ -38,8 +40,18 @@ export class News {
     this.#expected.delete(identity)
   }
 
-  /** The place was just looked at: an earlier hint to look is answered. */
-  looked(identity: string): void {
+  /** The line has the place, and this channel for it. */
+  joined({ identity }: Place, channel: string): void {
+    const expected = this.#expected.get(identity)
+    if (expected !== undefined) expected.channel = channel
+  }
+
+  channelOf({ identity }: Place): string | undefined {
+    return this.#expected.get(identity)?.channel
+  }
+
+  /** A look begins: what hinted at one before is answered by it. */
+  looking({ identity }: Place): void {
     const expected = this.#expected.get(identity)
     if (expected?.news === LOOK) expected.news = undefined
   }
@@ -68,6 +80,14 @@ export class News {
   /** Messages may have been missed: everybody looks for themselves. */
   lookAll(): void {
     for (const expected of this.#expected.values()) this.#tell(expected, LOOK)
+  }
+
+  /** Whoever stands in a line with another channel than this one looks at once. */
+  lookMoved(channelFor: (place: Place) => string): void {
+    for (const expected of this.#expected.values()) {
+      const { channel, place } = expected
+      if (channel !== undefined && channel !== channelFor(place)) this.#tell(expected, LOOK)
+    }
   }
 
   /** Ends every wait; nothing is told any more. */

@@ -16,7 +16,8 @@ export async function enlistAt(
 ): Promise<Enlisted> {
   const args = [list, by, node, keepMs, SHOWN]
   const call = { script: enlist, keys: nodeListKeys(prefix), args }
-  const [name, nodeMs, others] = await requests.run('enlist', call)
+  const { reply } = await requests.run('enlist', call)
+  const [name, nodeMs, others] = reply
   return {
     node: text(name),
     nodeMs: number(nodeMs),

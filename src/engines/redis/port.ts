@@ -40,6 +40,11 @@ export interface Routing {
   readonly server?: string
   /** Says so (`unavailable`) instead of following, when the server sends it to another one. */
   readonly pinned?: boolean
+  /**
+   * Told which server answers, as `serverOf` names it, before the answer is there: on a Cluster it
+   * may be another one than was asked.
+   */
+  readonly answered?: (server: string) => void
 }
 
 /** How a subscription talks back. Neither callback may throw. */
@@ -90,10 +95,12 @@ export interface RedisPort {
    */
   subscribe(channel: string, listener: Listener): { close(): Promise<void> }
   /**
-   * Called when the command connection to a server broke: what was learnt of its clock may be
-   * stale.
+   * Called when a connection to a server broke, or the server is not used any more: what was learnt
+   * of its clock may be stale.
    */
   onBreak(listener: (server: string) => void): void
+  /** Called when servers may have changed what they serve, so that `channelFor` answers anew. */
+  onMove(listener: () => void): void
   /** Closes what the port opened; never the user's client. */
   close(): Promise<void>
 }

@@ -84,7 +84,11 @@ export class ReplicaWrites {
     const known = this.#port.serverOf(key)
     if (known !== '' || this.#port.topology !== 'cluster') return known
     await this.#port.servers({ timeoutMs })
-    return this.#port.serverOf(key)
+    const found = this.#port.serverOf(key)
+    // Without its server the WAIT would go to any, and speak of nothing.
+    if (found !== '') return found
+    const problem = 'no node of the Cluster serves the slot of the key'
+    throw new RedisFailure('unavailable', false, problem)
   }
 }
 

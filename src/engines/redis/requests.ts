@@ -6,9 +6,14 @@ import type { Call } from './recipes.ts'
 import type { Confirmed, ReplicaSettings, ReplicaWrites } from './replicas.ts'
 import type { Script } from './script.ts'
 
-/** The answer of a script that may grant leases, and how many replicas have it. */
-export interface Granting {
+/** The answer of a script, and which server ran it. */
+export interface Answer {
   readonly reply: readonly Reply[]
+  readonly server: string
+}
+
+/** The answer of a script that may grant leases, and how many replicas have it. */
+export interface Granting extends Answer {
   /** `Infinity` where no replica is asked. */
   readonly replicas: number
 }
@@ -34,10 +39,10 @@ export class Requests {
   }
 
   /** Runs a script; `lock` names what it is about, for messages. */
-  async run(operation: string, call: Call, lock?: string): Promise<readonly Reply[]> {
+  async run(operation: string, call: Call, lock?: string): Promise<Answer> {
     const through = (...command: Command) => this.#port.command(...command)
-    const reply = await this.#evaluate(operation, call, lock, through)
-    return reply as readonly Reply[]
+    const { answer, server } = await this.#evaluate(operation, call, lock, through)
+    return { reply: answer as readonly Reply[], server }
   }
 
   /**
@@ -54,8 +59,8 @@ export class Requests {
       if (this.#replicas !== undefined) return await this.#replicas.send(...command, grantsAny)
       return { reply: await this.#port.command(...command), replicas: Number.POSITIVE_INFINITY }
     }
-    const { reply, replicas } = await this.#evaluate(operation, call, lock, through, patienceMs)
-    return { reply: reply as readonly Reply[], replicas }
+    const { answer, server } = await this.#evaluate(operation, call, lock, through, patienceMs)
+    return { reply: answer.reply as readonly Reply[], replicas: answer.replicas, server }
   }
 
   /** Runs a command and turns its failure into what the core understands. */
@@ -68,7 +73,7 @@ export class Requests {
     try {
       return await command(this.#port, this.#commandTimeoutMs)
     } catch (error) {
-      throw engineError('redis', operation, error, lock)
+      throw engineError(operation, error, lock)
     }
   }
 
@@ -83,13 +88,17 @@ export class Requests {
     lock: string | undefined,
     command: (...command: Command) => Promise<T>,
     patienceMs = Number.POSITIVE_INFINITY,
-  ): Promise<T> {
+  ): Promise<{ answer: T; server: string }> {
     const [key = ''] = keys
     const rest = [keys.length, ...keys, ...args]
     return await this.send(operation, lock, async (_, commandTimeoutMs) => {
-      const options = { timeoutMs: Math.min(commandTimeoutMs, patienceMs), key }
+      let server = ''
+      const answered = (name: string) => {
+        server = name
+      }
+      const options = { timeoutMs: Math.min(commandTimeoutMs, patienceMs), key, answered }
       try {
-        return await sendScript(script, rest, options, command)
+        return { answer: await sendScript(script, rest, options, command), server }
       } catch (error) {
         throw namingPermission(error, script, keys)
       }

@@ -4,7 +4,7 @@ import type { Script } from './script.ts'
 /** Takes permits that are free, or joins the line for them. */
 export const acquirePermits: Script = {
   name: 'acquire-permits',
-  sha1: '3019458c0e0c8126550a6d09be7433dccb9be277',
+  sha1: '1321adc5066a7c009e269810e72189cc36060751',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence', 'shape', 'permits'],
   source: `local time = redis.call('TIME')
@@ -75,7 +75,12 @@ local function leave(keys, ...)
   return redis.call('ZREM', keys.line, ...) > 0
 end
 local function join(keys, identity, ticket, record)
-  if redis.call('ZSCORE', keys.line, identity) then return end
+  if redis.call('ZSCORE', keys.line, identity) then
+    if redis.call('HGET', keys.places, identity) ~= record then
+      redis.call('HSET', keys.places, identity, record)
+    end
+    return
+  end
   if ticket == '' then
     local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
     ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
@@ -361,7 +366,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '09134f066af2cd79a769d98d49a389115d77729e',
+  sha1: '15f5ff7292e25303a9a1a59cdcc11758d9675782',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
   source: `local time = redis.call('TIME')
@@ -443,7 +448,12 @@ local function leave(keys, ...)
   return redis.call('ZREM', keys.line, ...) > 0
 end
 local function join(keys, identity, ticket, record)
-  if redis.call('ZSCORE', keys.line, identity) then return end
+  if redis.call('ZSCORE', keys.line, identity) then
+    if redis.call('HGET', keys.places, identity) ~= record then
+      redis.call('HSET', keys.places, identity, record)
+    end
+    return
+  end
   if ticket == '' then
     local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
     ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
@@ -639,7 +649,7 @@ return { name, math.max(0, now - tonumber(made)), others }
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: 'dcb01260147ec2204a0e2ea2e9d9aac46d8eea08',
+  sha1: '4a971fceada6563df861c491259424007e645dcd',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `local time = redis.call('TIME')
@@ -710,7 +720,12 @@ local function leave(keys, ...)
   return redis.call('ZREM', keys.line, ...) > 0
 end
 local function join(keys, identity, ticket, record)
-  if redis.call('ZSCORE', keys.line, identity) then return end
+  if redis.call('ZSCORE', keys.line, identity) then
+    if redis.call('HGET', keys.places, identity) ~= record then
+      redis.call('HSET', keys.places, identity, record)
+    end
+    return
+  end
   if ticket == '' then
     local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
     ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
@@ -1116,7 +1131,7 @@ return found
 /** Gives permits back, or leaves the line for them, and grants the next waiters in the same step. */
 export const releasePermits: Script = {
   name: 'release-permits',
-  sha1: 'de6f2213eef8e3dd4f149dc0036cab017f20570c',
+  sha1: 'a9881312df11c50b3a999a26ead573b9a8a527a2',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'force', 'shape'],
   source: `local time = redis.call('TIME')
@@ -1187,7 +1202,12 @@ local function leave(keys, ...)
   return redis.call('ZREM', keys.line, ...) > 0
 end
 local function join(keys, identity, ticket, record)
-  if redis.call('ZSCORE', keys.line, identity) then return end
+  if redis.call('ZSCORE', keys.line, identity) then
+    if redis.call('HGET', keys.places, identity) ~= record then
+      redis.call('HSET', keys.places, identity, record)
+    end
+    return
+  end
   if ticket == '' then
     local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
     ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
@@ -1461,7 +1481,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '96f33ac9a0bb3fb252f8af84f7e8fd9efa49bafc',
+  sha1: '49aef93ba90f3258f108e0263fc84bbf0782dd71',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
   source: `local identity, min_hold, force = ARGV[1], tonumber(ARGV[2]), ARGV[5] == '1'
@@ -1539,7 +1559,12 @@ local function leave(keys, ...)
   return redis.call('ZREM', keys.line, ...) > 0
 end
 local function join(keys, identity, ticket, record)
-  if redis.call('ZSCORE', keys.line, identity) then return end
+  if redis.call('ZSCORE', keys.line, identity) then
+    if redis.call('HGET', keys.places, identity) ~= record then
+      redis.call('HSET', keys.places, identity, record)
+    end
+    return
+  end
   if ticket == '' then
     local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
     ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
@@ -1691,7 +1716,7 @@ return { left and 1 or 0, now_us }
 /** Keeps many places alive at locks with permits, and says where each stands. */
 export const renewPermits: Script = {
   name: 'renew-permits',
-  sha1: '286d736b2eae08eed0e3d468e74dd03f7671feec',
+  sha1: '63fc5ca0a3d2a2374ef8a2e519b65d7e3413beb9',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'fence', 'shape...'],
   source: `local time = redis.call('TIME')
@@ -1762,7 +1787,12 @@ local function leave(keys, ...)
   return redis.call('ZREM', keys.line, ...) > 0
 end
 local function join(keys, identity, ticket, record)
-  if redis.call('ZSCORE', keys.line, identity) then return end
+  if redis.call('ZSCORE', keys.line, identity) then
+    if redis.call('HGET', keys.places, identity) ~= record then
+      redis.call('HSET', keys.places, identity, record)
+    end
+    return
+  end
   if ticket == '' then
     local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
     ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
@@ -2038,7 +2068,7 @@ return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: '5fab216e7f4abd5eee7fd2c7a582e64fc70b3524',
+  sha1: '41ed93606f076717ac2b31f3b39ef0055d3cc918',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `local time = redis.call('TIME')
@@ -2109,7 +2139,12 @@ local function leave(keys, ...)
   return redis.call('ZREM', keys.line, ...) > 0
 end
 local function join(keys, identity, ticket, record)
-  if redis.call('ZSCORE', keys.line, identity) then return end
+  if redis.call('ZSCORE', keys.line, identity) then
+    if redis.call('HGET', keys.places, identity) ~= record then
+      redis.call('HSET', keys.places, identity, record)
+    end
+    return
+  end
   if ticket == '' then
     local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
     ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))

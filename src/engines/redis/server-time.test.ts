@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
-import { ServerTime } from './server-time.ts'
+import { ServerTime, ServerTimes } from './server-time.ts'
 
 it('reckons the time of the server from what it last told', async () => {
   const clock = new SimulatedClock(100)
@@ -17,7 +17,17 @@ it('reckons the time of the server from what it last told', async () => {
   expect(time.noEarlierThan(6_999_500)).toBe(99)
   time.told(105, 9_000_000)
   expect(time.noEarlierThan(9_001_000)).toBe(106)
-  time.forget()
-  expect(time.known).toBe(false)
-  expect(time.noEarlierThan(9_001_000)).toBeUndefined()
+})
+
+it('knows nothing of a server that was forgotten, and goes by the others', () => {
+  const times = new ServerTimes(new SimulatedClock(100))
+  times.of('a').told(100, 9_000_000)
+  times.of('b').told(100, 7_000_000)
+  expect(times.latestUs).toBe(9_000_000)
+  times.forget('a')
+  expect(times.of('a').known).toBe(false)
+  expect(times.of('a').noEarlierThan(9_001_000)).toBeUndefined()
+  expect(times.latestUs).toBe(7_000_000)
+  times.forget('b')
+  expect(times.latestUs).toBeUndefined()
 })

@@ -21,11 +21,6 @@ export class ServerTime {
     this.#toldUs = serverUs
   }
 
-  /** The connection broke: the next server may have another clock. */
-  forget(): void {
-    this.#toldUs = undefined
-  }
-
   get known(): boolean {
     return this.#toldUs !== undefined
   }
@@ -68,6 +63,11 @@ export class ServerTimes {
       this.#times.set(server, time)
     }
     return time
+  }
+
+  /** A connection to it broke: the next server there may have another clock. */
+  forget(server: string): void {
+    this.#times.delete(server)
   }
 
   /** The latest of what they say it is now, in microseconds; `undefined` while none said it. */

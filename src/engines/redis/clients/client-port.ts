@@ -32,10 +32,11 @@ export class ClientPort implements RedisPort {
     this.client = profile.client
     this.topology = profile.topology
     this.keyPrefix = profile.keyPrefix
-    this.#commands = new Commands(options, profile.dialCommands, () => {
+    const lost = () => {
       for (const listener of this.#breakListeners) listener('')
-    })
-    this.#subscriptions = new Subscriptions(options, profile.dialSubscriptions, '')
+    }
+    this.#commands = new Commands(options, profile.dialCommands, lost)
+    this.#subscriptions = new Subscriptions(options, profile.dialSubscriptions, '', { lost })
   }
 
   serverOf(): string {
@@ -52,6 +53,7 @@ export class ClientPort implements RedisPort {
 
   command(name: string, args: readonly (string | number)[], options: Routing): Promise<Reply> {
     this.#anchor.hold()
+    options.answered?.('')
     const prefixed = withPrefix(this.keyPrefix, name, args, options.key)
     return this.#commands.run(name, prefixed, options)
   }
@@ -64,6 +66,9 @@ export class ClientPort implements RedisPort {
   onBreak(listener: (server: string) => void): void {
     this.#breakListeners.push(listener)
   }
+
+  /** There is one server, and one channel. */
+  onMove(): void {}
 
   async close(): Promise<void> {
     this.#commands.close()

@@ -24,9 +24,10 @@ export class ClusterNode {
     course: NodeCourse,
   ) {
     this.#commands = new Commands(options, dial('commands'), () => course.broke(name))
-    this.subscriptions = new Subscriptions(options, dial('shard'), name, (failure) =>
-      course.refused(name, failure),
-    )
+    this.subscriptions = new Subscriptions(options, dial('shard'), name, {
+      refused: (failure) => course.refused(name, failure),
+      lost: () => course.broke(name),
+    })
   }
 
   /** Nobody waits for an answer. */

@@ -64,6 +64,7 @@ export class ClusterPort implements RedisPort {
   /** The slot whose channel is used for each node. */
   readonly #channelSlots = new Map<string, number>()
   readonly #breakListeners: ((server: string) => void)[] = []
+  readonly #moveListeners: (() => void)[] = []
   readonly #anchor = new Anchor()
   #patrol: Timer | undefined
   #closed = false
@@ -114,15 +115,15 @@ export class ClusterPort implements RedisPort {
     const { clock } = this.#options
     const until = clock.now() + options.timeoutMs
     const all = withPrefix(this.keyPrefix, name, args, options.key)
-    let node = options.server || (await this.#serving(options))
-    let asked: string | undefined
+    const known = options.server || this.#ownerOf(options)
+    let node = known ?? (await this.#serving(options))
+    // One and the same limit for all: those with an equal one share a timer.
+    let timeoutMs = known === undefined ? Math.max(1, until - clock.now()) : options.timeoutMs
+    let asking = false
     for (let redirections = 0; ; redirections += 1) {
       try {
-        const timeoutMs = Math.max(1, until - clock.now())
-        const asking = asked !== undefined
         const reply = await this.#node(node).run(name, all, { timeoutMs, asking })
-        // It came from another clock than that of the node which is said to serve the key.
-        if (asked !== undefined) setImmediate(this.#broke, asked)
+        options.answered?.(node)
         return reply
       } catch (error) {
         const failure = error as RedisFailure
@@ -137,7 +138,8 @@ export class ClusterPort implements RedisPort {
           this.#doubt(failure)
           throw failure
         }
-        asked = redirection.ask ? node : undefined
+        asking = redirection.ask
+        timeoutMs = Math.max(1, until - clock.now())
         node = this.#follow(redirection)
       }
     }
@@ -145,6 +147,7 @@ export class ClusterPort implements RedisPort {
 
   subscribe(channel: string, listener: Listener): { close(): Promise<void> } {
     this.#anchor.hold()
+    if (!this.#closed) this.#watch()
     if (this.#whole) return this.#whole.add(channel, listener)
     const ear: Ear = {
       channel,
@@ -157,7 +160,6 @@ export class ClusterPort implements RedisPort {
     if (!this.#closed) {
       this.#ears.add(ear)
       this.#place(ear)
-      this.#watch()
     }
     return {
       close: async () => {
@@ -171,6 +173,10 @@ export class ClusterPort implements RedisPort {
     this.#breakListeners.push(listener)
   }
 
+  onMove(listener: () => void): void {
+    this.#moveListeners.push(listener)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#patrol?.cancel()
@@ -182,10 +188,9 @@ export class ClusterPort implements RedisPort {
   }
 
   /** The node that serves the key; any primary for a command without one. */
-  async #serving({ key, timeoutMs }: Routing): Promise<string> {
-    const map = this.#topology.map ?? (await this.#topology.known(timeoutMs))
-    const [first] = map.primaries
-    const node = key === undefined ? first : map.owner(slotOfKey(this.keyPrefix + key))
+  async #serving(options: Routing): Promise<string> {
+    await this.#topology.known(options.timeoutMs)
+    const node = this.#ownerOf(options)
     if (node !== undefined) return node
     this.#topology.doubt()
     throw new RedisFailure(
@@ -193,6 +198,12 @@ export class ClusterPort implements RedisPort {
       false,
       'no node of the Cluster serves the slot of the key',
     )
+  }
+
+  #ownerOf({ key }: Routing): string | undefined {
+    const { map } = this.#topology
+    const [first] = map?.primaries ?? []
+    return key === undefined ? first : map?.owner(slotOfKey(this.keyPrefix + key))
   }
 
   /** Remembers who serves a slot from now on, and names whom the command should go to. */
@@ -234,7 +245,10 @@ export class ClusterPort implements RedisPort {
       if (primaries.has(name) || !node.idle) continue
       this.#nodes.delete(name)
       node.close()
+      // Should it come back, another server may stand there.
+      this.#broke(name)
     }
+    for (const listener of this.#moveListeners) listener()
   }
 
   /** Lets one who listens listen at the node that serves the channel's slot now. */
@@ -264,7 +278,7 @@ export class ClusterPort implements RedisPort {
   #watch(): void {
     this.#patrol ??= this.#options.clock.setTimer(() => {
       this.#patrol = undefined
-      if (this.#ears.size === 0) return
+      if (this.#ears.size === 0 && !this.#whole?.listening) return
       this.#topology.doubt()
       this.#watch()
     }, PATROL_MS)

@@ -8,6 +8,14 @@ import { Reconnector } from './reconnector.ts'
 /** Nobody sends on a subscribed connection, so a half-open one is found only by asking. */
 const BEAT_MS = 5000
 
+/** What becomes of the connection. Neither may throw. */
+export interface SubscriptionCourse {
+  /** The server refused to serve a channel. */
+  refused?(failure: RedisFailure): void
+  /** The connection that was up is gone. */
+  lost?(): void
+}
+
 interface Channel {
   readonly listeners: Set<Listener>
   /** Confirmed by the server on the connection in use. */
@@ -19,7 +27,7 @@ export class Subscriptions {
   readonly #options: PortOptions
   readonly #connector: Reconnector
   readonly #server: string | undefined
-  readonly #onRefusal: (failure: RedisFailure) => void
+  readonly #course: SubscriptionCourse
   readonly #channels = new Map<string, Channel>()
   /** Confirmations and the heartbeat that are under way on the connection in use. */
   readonly #limits = new Set<Timer>()
@@ -27,19 +35,11 @@ export class Subscriptions {
   #heard = false
   #closed = false
 
-  /**
-   * `server` is what the listeners are told of who sent a message; `onRefusal` hears that the server
-   * refused to serve a channel.
-   */
-  constructor(
-    options: PortOptions,
-    dial: Dial,
-    server?: string,
-    onRefusal: (failure: RedisFailure) => void = () => {},
-  ) {
+  /** `server` is what the listeners are told of who sent a message. */
+  constructor(options: PortOptions, dial: Dial, server?: string, course: SubscriptionCourse = {}) {
     this.#options = options
     this.#server = server
-    this.#onRefusal = onRefusal
+    this.#course = course
     this.#connector = new Reconnector(options, dial, {
       up: (connection) => this.#up(connection),
       lost: () => this.#lost(),
@@ -53,6 +53,11 @@ export class Subscriptions {
     return {
       close: async () => this.#remove(name, listener),
     }
+  }
+
+  /** Whether anybody listens. */
+  get listening(): boolean {
+    return this.#channels.size > 0
   }
 
   close(): void {
@@ -140,7 +145,7 @@ export class Subscriptions {
       },
       (error: unknown) => {
         const failure = failureOf(error, true)
-        if (connection === this.#connector.live) this.#onRefusal(failure)
+        if (connection === this.#connector.live) this.#course.refused?.(failure)
         this.#connector.drop(connection, failure)
       },
     )
@@ -154,6 +159,7 @@ export class Subscriptions {
 
   #lost(): void {
     this.#quiet()
+    this.#course.lost?.()
     for (const channel of this.#channels.values()) {
       if (!channel.up) continue
       channel.up = false

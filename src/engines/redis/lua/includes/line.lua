@@ -68,9 +68,15 @@ local function leave(keys, ...)
   return redis.call('ZREM', keys.line, ...) > 0
 end
 
--- Joins the line, unless it is there. The record is what `places` holds.
+-- Joins the line, unless it is there. The record is what `places` holds; who is there gets the new
+-- one, since on a Cluster its process may have to be told on another channel than before.
 local function join(keys, identity, ticket, record)
-  if redis.call('ZSCORE', keys.line, identity) then return end
+  if redis.call('ZSCORE', keys.line, identity) then
+    if redis.call('HGET', keys.places, identity) ~= record then
+      redis.call('HSET', keys.places, identity, record)
+    end
+    return
+  end
   if ticket == '' then
     local last = redis.call('ZRANGE', keys.line, -1, -1, 'WITHSCORES')[2]
     ticket = string.format('%.0f', math.max((last or 0) + 1, now_us))
