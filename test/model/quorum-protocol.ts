@@ -25,8 +25,9 @@ export interface Config {
   /** How many nodes may lose all they have, and how many times. */
   readonly wipes?: number
   /**
-   * How often a request is sent again after its answer was lost, and how often a holder takes the
-   * lock again on a node that lost it. Without a bound the fences would have none.
+   * How often a request is sent again after its answer was lost, a holder takes the lock again on a
+   * node that lost it, and a client gives a node back and asks it again. Without a bound the fences
+   * would have none.
    */
   readonly repeats?: number
   /** Whether requests of an attempt may still arrive when its client has gone on to the next. */
@@ -121,6 +122,8 @@ export class Machine {
     const id = 1 + client * this.config.attempts + attempt
     if (phase === ASKING) this.#count(state, own, client, id, steps)
     if (phase === RAISING) this.#confirm(state, own, client, id, steps)
+    if (phase === ASKING) this.#giveBack(state, own, id, steps)
+    if (phase === HOLDING) this.#renew(state, id, steps)
     if (attempt + 1 < this.config.attempts) {
       const next = Buffer.from(state)
       next.fill(0, own, own + this.#clientSize)
@@ -129,6 +132,35 @@ export class Machine {
       if (this.config.late === false) next.fill(0, this.#idAt(id), this.#idAt(id) + 3)
       next[this.#idAt(id + 1)] = this.#everybody
       steps.push({ label: `client ${client} ends attempt ${attempt}`, state: next })
+    }
+  }
+
+  /** Whoever has fewer than a majority gives it back, and asks again for the same place. */
+  #giveBack(state: State, own: number, id: number, steps: Step[]): void {
+    if (at(state, this.#size - 3) >= (this.config.repeats ?? 0)) return
+    for (let node = 0; node < this.#nodes; node++) {
+      const asked = (at(state, this.#idAt(id)) & (1 << node)) !== 0
+      if (asked) continue
+      const next = Buffer.from(state)
+      if (state[3 * node] === id) next[3 * node] = next[3 * node + 1] = 0
+      next[own + 3 + node] = 0
+      next[this.#idAt(id)] = at(next, this.#idAt(id)) | (1 << node)
+      add(next, this.#size - 3)
+      steps.push({ label: `${id} gives ${node} back and asks again`, state: next })
+    }
+  }
+
+  /** A renewal raises the node to the fence that was reported, where the lease is still there. */
+  #renew(state: State, id: number, steps: Step[]): void {
+    const fence = at(state, this.#idAt(id) + 3)
+    for (let node = 0; node < this.#nodes; node++) {
+      const ours = state[3 * node] === id
+      if (!ours && this.config.variant !== 'unconditional') continue
+      if (at(state, 3 * node + (ours ? 1 : 2)) >= fence) continue
+      const next = Buffer.from(state)
+      if (ours) next[3 * node + 1] = fence
+      next[3 * node + 2] = Math.max(at(state, 3 * node + 2), fence)
+      steps.push({ label: `${id} renews ${fence} on ${node}`, state: next })
     }
   }
 
@@ -210,7 +242,13 @@ export class Machine {
     const asked = (at(state, mask) & (1 << node)) !== 0
     if (asked || (repeats && phase === HOLDING && state[3 * node] !== id)) {
       const next = Buffer.from(state)
-      const fence = this.#acquire(next, node, id, client)
+      const least = phase === HOLDING ? at(state, mask + 3) : 0
+      const fence = this.#acquire(
+        next,
+        node,
+        id,
+        Math.max(least, this.config.proposals[client] ?? 0),
+      )
       if (phase === undefined) this.#forget(next, id)
       if (asked && repeats) {
         const again = Buffer.from(next)
@@ -254,13 +292,13 @@ export class Machine {
   }
 
   /** A node grants what is free or over, under a fence larger than all it knows. */
-  #acquire(state: State, node: number, id: number, client: number): number {
+  #acquire(state: State, node: number, id: number, least: number): number {
     if (state[3 * node] === id) return at(state, 3 * node + 1)
     const counter = at(state, 3 * node + 2)
     const top = at(state, this.#size - 1)
     // A counter that is lost is taken from the clock, which no counter is ahead of.
     const lost = counter === 0 && this.config.variant !== 'counted from 1'
-    const fence = Math.max((lost ? top : counter) + 1, this.config.proposals[client] ?? 0)
+    const fence = Math.max((lost ? top : counter) + 1, least)
     state[3 * node] = id
     state[3 * node + 1] = state[3 * node + 2] = fence
     state[this.#size - 1] = Math.max(top, fence)

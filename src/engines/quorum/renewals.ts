@@ -13,6 +13,8 @@ const LEAST_PATIENCE_MS = 25
 export interface Seated {
   readonly place: Place
   readonly seat: Seat | undefined
+  /** Nodes that had something to give back for it when they were asked. */
+  readonly giveBacks?: ReadonlySet<Node>
 }
 
 type Said = Standing | Unknown
@@ -29,19 +31,22 @@ export class Renewals {
   async renew(all: readonly Seated[]): Promise<readonly Said[]> {
     const { nodes } = this.#parts
     const asked = all.map(asPlace)
+    const seated = all.map(withGiveBacks)
     const round = ask(
       nodes,
       { ...this.#parts, limitMs: this.#patience(asked) },
       ({ engine }) => engine.renew(asked),
       (answers, final): readonly Answer<readonly Said[]>[] | undefined => {
-        const open = asked.some(
-          (place, at) => decideRenewal(votesOn(answers, at, place)) === 'open',
+        const open = seated.some(
+          (each, at) => decideRenewal(this.#votes(answers, at, each)) === 'open',
         )
         return open && !final ? undefined : [...answers]
       },
     )
     const answers = await round.decision
-    const standings = all.map((each, at) => this.#standing(each, asked[at] as Place, answers, at))
+    const standings = seated.map((each, at) =>
+      this.#standing(each, asked[at] as Place, answers, at),
+    )
     // Only now is it known which leases a majority still has.
     for (const node of nodes) {
       const repairing = round.calls[node.index]?.then((said) =>
@@ -53,14 +58,18 @@ export class Renewals {
   }
 
   #standing(
-    { seat }: Seated,
+    each: Seated,
     asked: Place,
     answers: readonly Answer<readonly Said[]>[],
     at: number,
   ): Said {
     const { nodes, leave } = this.#parts
-    const decision = decideRenewal(votesOn(answers, at, asked))
-    const grants = answers.flatMap((answer) => heldAt(answer, at) ?? [])
+    const { seat } = each
+    const votes = this.#votes(answers, at, each)
+    const decision = decideRenewal(votes)
+    const grants = answers.flatMap((answer, node) =>
+      votes[node] === 'held' ? (heldAt(answer, at) ?? []) : [],
+    )
     if (decision === 'held') {
       const fences = grants.map(({ fence }) => fence)
       const deadlines = grants.map(({ deadline }) => deadline)
@@ -101,11 +110,30 @@ export class Renewals {
       if (seat?.state !== 'held' || standings[at]?.state !== 'held') return
       if (said[at]?.state !== 'absent') return
       if (seat.repairs.has(node) || clock.now() >= seat.deadline) return
+      if (seat.leaving.has(node)) return
       const claim = { ...place, ...seat.place, ttlMs: place.ttlMs, fence: seat.fence, wait: false }
       const repair = node.call((engine) => engine.acquire(claim))
       seat.repairs.set(node, repair)
       const done = () => seat.repairs.delete(node)
       repair.then(done, done)
+    })
+  }
+
+  #votes(
+    answers: readonly Answer<readonly Said[]>[],
+    at: number,
+    { place, seat, giveBacks }: Seated,
+  ): RenewalVote[] {
+    const fence = Math.max(seat?.fence ?? 0, place.fence ?? 0)
+    return answers.map((answer, index) => {
+      if (answer.state === 'open') return 'open'
+      if (answer.state !== 'answered') return 'unknown'
+      const said = answer.value[at]
+      if (said === undefined || said.state === 'unknown') return 'unknown'
+      if (said.state !== 'held') return 'absent'
+      // A give-back that was on its way to the node may have undone what it says it holds.
+      if (giveBacks?.has(this.#parts.nodes[index] as Node) === true) return 'unknown'
+      return said.fence >= fence ? 'held' : 'unknown'
     })
   }
 
@@ -175,6 +203,12 @@ export class Renewals {
   }
 }
 
+function withGiveBacks(each: Seated): Seated {
+  const { seat } = each
+  if (seat === undefined || seat.leaving.size === 0) return each
+  return { ...each, giveBacks: new Set(seat.leaving.keys()) }
+}
+
 /** The place as the nodes know it, with the fence that all of them should have for it. */
 function asPlace({ place, seat }: Seated): Place {
   if (seat === undefined) return place
@@ -185,19 +219,4 @@ function asPlace({ place, seat }: Seated): Place {
 function heldAt(answer: Answer<readonly Said[]>, at: number): Held | undefined {
   const said = answer.state === 'answered' ? answer.value[at] : undefined
   return said?.state === 'held' ? said : undefined
-}
-
-function votesOn(
-  answers: readonly Answer<readonly Said[]>[],
-  at: number,
-  { fence = 0 }: Place,
-): RenewalVote[] {
-  return answers.map((answer) => {
-    if (answer.state === 'open') return 'open'
-    if (answer.state !== 'answered') return 'unknown'
-    const said = answer.value[at]
-    if (said === undefined || said.state === 'unknown') return 'unknown'
-    if (said.state !== 'held') return 'absent'
-    return said.fence >= fence ? 'held' : 'unknown'
-  })
 }

@@ -25,7 +25,10 @@ export class Seat {
   splits: number = 0
   /** The latest question for grants: late answers of it may still be grants. */
   round: Round<Standing, unknown> | undefined
-  /** Give-backs, by node; each resolves to whether the node surely has nothing left. */
+  /**
+   * Give-backs that are under way or may still be, by node; each resolves to whether the node
+   * surely has nothing left. What such a node holds does not count: it may be gone any moment.
+   */
   readonly leaving: Map<Node, Promise<boolean>> = new Map()
   /** Questions that bring the lease back to a node that lost it. */
   readonly repairs: Map<Node, Promise<Standing>> = new Map()
@@ -55,9 +58,12 @@ export class Seat {
 
   /** Notes a give-back. The node is clean only when those before it are answered as well. */
   owe(node: Node, leaving: Promise<boolean>): void {
-    const before = this.leaving.get(node)
-    const all = before && Promise.all([before, leaving]).then(([one, other]) => one && other)
-    this.leaving.set(node, all ?? leaving)
+    const before = this.leaving.get(node) ?? true
+    const all = Promise.all([before, leaving]).then(([one, other]) => one && other)
+    this.leaving.set(node, all)
+    void all.then((clean) => {
+      if (clean && this.leaving.get(node) === all) this.leaving.delete(node)
+    })
   }
 
   /** Follows a seat of the same place whose give-backs may still be on their way. */

@@ -87,6 +87,52 @@ describe('a give-back that arrives late', () => {
   })
 })
 
+describe('a grant that comes late, after its round was given up', () => {
+  it('is not counted by a renewal while it is about to be given back', async () => {
+    const { clock, stores, engines, over } = world()
+    const [first, second, third] = engines() as [Engine, Engine, Engine]
+    const asked = place('lock', { ttlMs: 1_000, waitTtlMs: 1_000 })
+    const others = place('lock', { ttlMs: 60_000 })
+    await third.acquire(now(others))
+    // The first node grants, but is slow to say so, and slow to take back what it granted.
+    const [acquire, release] = [first.acquire.bind(first), first.release.bind(first)]
+    let told = () => {}
+    let takenBack = () => {}
+    first.acquire = (claim) => {
+      first.acquire = acquire
+      return new Promise((resolve) => {
+        told = () => resolve(acquire(claim))
+      })
+    }
+    first.release = (...args) => {
+      first.release = release
+      return new Promise((resolve) => {
+        takenBack = () => resolve(release(...args))
+      })
+    }
+    const engine = over([first, second, third])
+    const outcome = watch(engine.acquire(now(asked)))
+    // The second node is kept in the split vote, and the third is free in the next round.
+    await clock.advance(200)
+    await third.release(others)
+    await clock.advance(150)
+    expect(outcome.value).toMatchObject({ state: 'held' })
+    told()
+    await settled()
+    expect(stores.map(holderOf)).toEqual([asked.identity, asked.identity, asked.identity])
+    // Only the first node and one of the others confirm, and the first is about to be free.
+    third.renew = async () => {
+      throw refused
+    }
+    const [standing] = await engine.renew([asked])
+    expect(standing).toMatchObject({ state: 'unknown' })
+    takenBack()
+    await engine.release(asked)
+    await clock.advance(1_000)
+    await engine.close()
+  })
+})
+
 describe('a waiter behind a lock that nobody uses any more', () => {
   it('is let in soon after the majority is free', async () => {
     const { clock, random, engines, over } = world()
