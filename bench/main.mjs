@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { prepare } from './suite/prepare.mjs'
 import { progressLine } from './suite/progress.mjs'
 
-const HELP = `npm run bench                      a quick table of all rows, in under two minutes
+const HELP = `npm run bench                      a quick table of most rows, in under two minutes
 npm run bench -- --full            all rows at length, with JSON, Markdown and charts
 npm run bench -- --row NAME        one row; may be given several times
 
@@ -22,6 +22,7 @@ npm run bench -- --row NAME        one row; may be given several times
   --json            prints the results as JSON, and no table
   --library FOLDER  measures this build instead of dist/, which is otherwise built when it is older
                     than src/
+  --against FOLDER  measures another build too, in the same rounds
   --help            this text
 
 Ends with 1 when a lock was held twice at once, or a row failed. A reach that is missed is told
@@ -37,6 +38,7 @@ const options = {
   out: { type: 'string' },
   json: { type: 'boolean', default: false },
   library: { type: 'string' },
+  against: { type: 'string' },
   help: { type: 'boolean', default: false },
 }
 
@@ -52,6 +54,7 @@ function commit() {
 
 async function main(values) {
   if (values.library) process.env.HOLDFAST_BENCH_LIBRARY = resolve(values.library)
+  if (values.against) process.env.HOLDFAST_BENCH_AGAINST = resolve(values.against)
   const line = progressLine()
   const peers = !values['no-peers'] && !values.list
   prepare({ tell: line.tell, peers, build: !values.library && !values.list })
@@ -79,7 +82,9 @@ async function main(values) {
     rounds,
     progress: line.tell,
   })
-  const wanted = rows.filter(({ name }) => values.row?.includes(name) ?? true)
+  const wanted = rows.filter(({ name, long }) =>
+    values.row ? values.row.includes(name) : values.full || !long,
+  )
   await runRows(wanted, bench, rows, values, line)
 }
 

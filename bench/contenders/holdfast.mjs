@@ -1,9 +1,9 @@
 import { pathToFileURL } from 'node:url'
-import { libraryFolder } from '../suite/library.mjs'
+import { libraryFolder, otherFolder } from '../suite/library.mjs'
 
-/** Loads a door of the built library. */
-async function door(path) {
-  return await import(pathToFileURL(`${libraryFolder()}/${path}`).href)
+/** Loads a door of a build. */
+export async function door(path, folder = libraryFolder()) {
+  return await import(pathToFileURL(`${folder}/${path}`).href)
 }
 
 function opened(holdfast, lockOptions) {
@@ -20,8 +20,8 @@ function opened(holdfast, lockOptions) {
   }
 }
 
-async function openHoldfast({ url, ttlMs = 10_000 }) {
-  const { connect } = await door('index.js')
+async function openHoldfast({ url, ttlMs = 10_000 }, folder) {
+  const { connect } = await door('index.js', folder)
   return opened(await connect(url, { ttlMs }))
 }
 
@@ -40,7 +40,19 @@ async function openOnNodeRedis({ url, ttlMs = 10_000 }) {
   }
 }
 
+const other = otherFolder()
+
 export const holdfastContenders = [
-  { name: 'holdfast, ioredis', kind: 'holdfast', sends: [], open: openHoldfast },
+  { name: 'holdfast, ioredis', kind: 'holdfast', sends: [], open: (at) => openHoldfast(at) },
   { name: 'holdfast, node-redis', kind: 'holdfast', sends: [], open: openOnNodeRedis },
+  ...(other === undefined
+    ? []
+    : [
+        {
+          name: 'other build, ioredis',
+          kind: 'holdfast',
+          sends: [],
+          open: (at) => openHoldfast(at, other),
+        },
+      ]),
 ]

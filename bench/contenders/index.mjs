@@ -2,6 +2,7 @@ import { brokenContenders } from './broken.mjs'
 import { holdfastContenders } from './holdfast.mjs'
 import { peerContenders } from './peers.mjs'
 import { rawContenders } from './raw.mjs'
+import { sqliteContenders } from './sqlite.mjs'
 
 /**
  * Whoever is measured. A lock of a contender is asked for a grant and given it back:
@@ -12,13 +13,15 @@ import { rawContenders } from './raw.mjs'
  *   await lock.release(grant)
  *   await opened.close()
  *
- * `kind` is `floor`, `holdfast`, `peer` or `broken`; `polling` says how a peer waits: `defaults`
- * or `aggressive`; `sends` are the commands it sends besides scripts.
+ * `name` is what `--only` takes. `kind` is `floor`, `holdfast`, `peer` or `broken`; `polling` says how a peer waits: `defaults`
+ * or `aggressive`; `sends` are the commands it sends besides scripts; `engine` is `redis` unless
+ * it says so; `handover` marks a lock that is passed on inside the process.
  */
 export const contenders = [
   ...rawContenders,
   ...holdfastContenders,
   ...peerContenders,
+  ...sqliteContenders,
   ...brokenContenders,
 ]
 

@@ -1,37 +1,15 @@
-import { Crew, instant } from '../suite/crew.mjs'
+import { Crew } from '../suite/crew.mjs'
+import { handOvers } from '../suite/hand-overs.mjs'
 import { interleave, measured, ratio } from '../suite/rounds.mjs'
 import { startServer } from '../suite/servers.mjs'
-import { jain, median, quantile } from '../suite/statistics.mjs'
+import { jain } from '../suite/statistics.mjs'
 
 const FLOOR = 'BLPOP token'
-
-/** Of one round of several processes on one lock. */
-function handOvers({ turns, startAt, cpuUs }, processes, forMs) {
-  const end = startAt + forMs * 1e6
-  const counted = turns.filter(({ from }) => from >= startAt && from <= end)
-  const shares = Array.from({ length: processes }, () => 0)
-  const gaps = []
-  for (let at = 0; at < counted.length; at++) {
-    shares[counted[at].process] += 1
-    const before = counted[at - 1]
-    if (before && before.process !== counted[at].process) {
-      gaps.push((counted[at].from - before.to) / 1000)
-    }
-  }
-  return {
-    perSecond: (gaps.length / forMs) * 1000,
-    grants: (counted.length / forMs) * 1000,
-    jain: jain(shares),
-    gapUs: median(gaps),
-    gap99Us: quantile(gaps, 0.99),
-    cpuUs: cpuUs / turns.length,
-    shares,
-  }
-}
 
 function handOverRow(processes) {
   return {
     name: `handover-${processes}`,
+    long: processes < 8,
     title: `${processes} processes on one lock: hand-overs from process to process`,
     ratio: `of the hand-overs of a ${FLOOR} pass`,
     columns: [
@@ -52,6 +30,7 @@ async function measureHandOvers(bench, processes) {
   const server = await startServer()
   const contenders = bench.pick(
     (one) => one.name === FLOOR || one.kind === 'holdfast' || bench.slowPeer(one),
+    { slow: true },
   )
   const crews = new Map()
   const fastMs = bench.quick ? 250 : 500
@@ -66,9 +45,9 @@ async function measureHandOvers(bench, processes) {
     const results = await interleave({
       contenders,
       rounds: bench.rounds(9, 21),
-      roundsOf: ({ kind }) => (kind === 'peer' ? bench.rounds(2, 5) : Number.POSITIVE_INFINITY),
-      warmUp: 1,
-      progress: bench.progress,
+      roundsOf: ({ kind }) => (kind === 'peer' ? bench.rounds(1, 5) : Number.POSITIVE_INFINITY),
+      warmUp: 0,
+      ...bench.pace,
       async turn(contender) {
         const forMs = contender.kind === 'peer' ? 1000 : fastMs
         const before = await server.usage()
@@ -96,8 +75,7 @@ async function measureHandOvers(bench, processes) {
 async function warmUp(crew, forMs) {
   const { name, token } = crew.contender
   if (!token) {
-    const startAt = instant()
-    await crew.order('play', (index) => ({ name: `warm ${index}`, lanes: 2, startAt, forMs }))
+    await crew.apart('play', (index) => ({ name: `warm ${index}`, lanes: 2, forMs }))
   }
   await crew.contend('play', { name, forMs: token ? forMs : forMs / 3 })
 }
@@ -147,17 +125,18 @@ export const waiters1000 = {
     const server = await startServer()
     const contenders = bench.pick(
       (one) => one.name === QUEUE || one.kind === 'holdfast' || bench.slowPeer(one),
+      { slow: true },
     )
     const crews = new Map()
-    const capMs = bench.quick ? 1500 : 10_000
+    const peerMs = bench.quick ? 1500 : 5000
     try {
       const results = await interleave({
         contenders,
         rounds: bench.rounds(9, 31),
         roundsOf: ({ kind }) => (kind === 'peer' ? bench.rounds(1, 2) : Number.POSITIVE_INFINITY),
         warmUp: bench.quick ? 3 : 6,
-        progress: bench.progress,
-        turn: (contender) => burst(contender, crews, server, capMs),
+        ...bench.pace,
+        turn: (one) => burst(one, crews, server, one.kind === 'peer' ? peerMs : 60_000),
       })
       return assessWaiters(contenders, results)
     } finally {

@@ -3,6 +3,8 @@ import { contenders } from '../contenders/index.mjs'
 /** The peers of a quick run where every contender takes seconds. */
 const QUICK = ['redlock 5 beta', 'redis-semaphore']
 
+const SECOND = 'holdfast, node-redis'
+
 /** How this run goes: what a row asks before it measures. */
 export class Bench {
   #only
@@ -19,14 +21,23 @@ export class Bench {
     this.row = ''
   }
 
-  /** Which of the contenders that a row wants take part. The floors always do. */
-  pick(wanted) {
+  /**
+   * Which of the contenders that a row wants take part. The floors always do; who differs from a
+   * plain lock on Redis only in rows that ask for it.
+   */
+  pick(wanted, { engine = 'redis', handover = false, slow = false } = {}) {
+    const fitting = (one) => {
+      if ((one.engine ?? 'redis') !== engine || (one.handover && !handover)) return false
+      // What a second client shows is not worth the time of a quick run.
+      if (slow && this.quick && one.name === SECOND && this.#only.length === 0) return false
+      return wanted(one)
+    }
     return contenders.filter((one) => {
-      if (this.#only.length === 0) {
-        return one.kind !== 'broken' && wanted(one) && (this.#peers || one.kind !== 'peer')
-      }
-      if (this.#only.includes(one.name)) return one.kind === 'broken' || wanted(one)
-      return one.kind === 'floor' && wanted(one)
+      if (one.kind === 'broken') return this.#only.includes(one.name)
+      if (!fitting(one)) return false
+      if (one.kind === 'floor') return true
+      if (this.#only.length > 0) return this.#only.includes(one.name)
+      return this.#peers || one.kind !== 'peer'
     })
   }
 
@@ -42,7 +53,13 @@ export class Bench {
 
   /** Code that has just been loaded runs many times slower: that is not what is measured here. */
   get warmMs() {
-    return this.quick ? 2000 : 15_000
+    return this.quick ? 1500 : 15_000
+  }
+
+  /** How the rounds of this row are told, and when they have taken long enough. */
+  get pace() {
+    const budgetMs = this.quick ? 5000 : Number.POSITIVE_INFINITY
+    return { progress: this.progress, budgetMs }
   }
 
   note = (text) => this.#progress(`${this.row}: ${text}`)

@@ -1,12 +1,10 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { instant } from './lanes.mjs'
 import { overlapping, overlapsIn } from './overlap.mjs'
 
 const script = fileURLToPath(new URL('worker.mjs', import.meta.url))
-
-/** The monotonic clock of this machine, which all processes share. */
-export const instant = () => Number(process.hrtime.bigint())
 
 /** Processes that play one contender against each other. */
 export class Crew {
@@ -51,12 +49,24 @@ export class Crew {
   async contend(order, details) {
     const startAt = instant() + 20e6
     const reports = await this.order(order, { ...details, startAt })
-    const turns = reports.flatMap((report, process) => turnsOf(report.turns, process))
+    return { startAt, ...this.#checked(reports) }
+  }
+
+  /** Each process on a lock of its own. */
+  async apart(order, detailsOf) {
+    const startAt = instant() + 20e6
+    const reports = await this.order(order, (index) => ({ ...detailsOf(index), startAt }))
+    return reports.map((report) => this.#checked([report]))
+  }
+
+  #checked(reports) {
+    const turns = reports.flatMap((report, at) => turnsOf(report.turns, at))
     turns.sort((one, other) => one.from - other.from)
     const overlaps = overlapsIn(turns)
     if (overlaps > 0) throw overlapping(this.contender.name, overlaps)
     const cpuUs = reports.reduce((sum, report) => sum + report.cpuUs, 0)
-    return { turns, startAt, cpuUs, ms: Math.max(...reports.map(({ ms }) => ms)) }
+    const grants = reports.reduce((sum, report) => sum + (report.grants ?? 0), 0)
+    return { turns, cpuUs, grants, ms: Math.max(...reports.map(({ ms }) => ms)) }
   }
 
   async stop() {

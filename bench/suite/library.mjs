@@ -6,3 +6,9 @@ export function libraryFolder() {
   const chosen = process.env.HOLDFAST_BENCH_LIBRARY
   return chosen ? resolve(chosen) : fileURLToPath(new URL('../../dist', import.meta.url))
 }
+
+/** Another build that is measured in the same rounds; `--against`. */
+export function otherFolder() {
+  const chosen = process.env.HOLDFAST_BENCH_AGAINST
+  return chosen ? resolve(chosen) : undefined
+}

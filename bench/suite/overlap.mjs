@@ -34,10 +34,12 @@ export class Gate {
  */
 export function overlapsIn(turns) {
   let overlaps = 0
-  for (let at = 1; at < turns.length; at++) {
-    const before = turns[at - 1]
-    const own = turns[at]
-    if (own.from < before.to || own.fence <= before.fence) overlaps += 1
+  let leftAt = 0
+  let fence = 0
+  for (const turn of turns) {
+    if (turn.from < leftAt || turn.fence <= fence) overlaps += 1
+    leftAt = Math.max(leftAt, turn.to)
+    fence = Math.max(fence, turn.fence || 0)
   }
   return overlaps
 }

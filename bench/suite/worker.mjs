@@ -4,19 +4,11 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { contenderNamed } from '../contenders/index.mjs'
+import { instant, StandingLine, turn } from './lanes.mjs'
 
 const job = JSON.parse(process.argv[2])
-const instant = () => Number(process.hrtime.bigint())
 const opened = await contenderNamed(job.contender).open(job)
-
-/** Takes and leaves the lock once, and notes it. */
-async function turn(lock, turns) {
-  const grant = await lock.acquire()
-  const from = instant()
-  const to = instant()
-  await lock.release(grant)
-  turns.push(from, to, grant?.fence ?? Number.NaN)
-}
+let standing
 
 const orders = {
   /** Every lane goes on until the time is over. */
@@ -45,6 +37,33 @@ const orders = {
     const lock = opened.lock(name)
     if (hold) await lock.acquire()
     for (let lane = 0; lane < lanes; lane++) lock.acquire().catch(() => {})
+    return {}
+  },
+
+  /** Holds so many locks, and renews them, until the process ends. */
+  async keep({ locks }) {
+    const { signal } = new AbortController()
+    for (let at = 0; at < locks; at++) {
+      const lock = opened.lock(`kept ${at}`)
+      if (lock.keep) lock.keep(signal).catch(() => {})
+      else await lock.acquire()
+    }
+    return {}
+  },
+
+  /** Somebody has the lock, and so many lanes stand in line that come back after every turn. */
+  async stand({ name, lanes }) {
+    standing = new StandingLine(opened.lock(name))
+    await standing.form(lanes)
+    return {}
+  },
+
+  /** Lets the line move, until so many have had the lock; the last of them keeps it. */
+  move: ({ grants, capMs }) => standing.move(grants, capMs),
+
+  /** Everybody has the lock once more and goes. */
+  async scatter() {
+    await standing.scatter()
     return {}
   },
 }

@@ -1,0 +1,88 @@
+/** The monotonic clock of this machine, which all processes share. */
+export const instant = () => Number(process.hrtime.bigint())
+
+/**
+ * Every so many turns the lock is kept for one turn of the event loop, in which a second holder
+ * would be seen: most turns are too short for that.
+ */
+const KEPT_EVERY = 16
+
+let count = 0
+
+/** Takes and leaves the lock once, and notes when, and under which fence. */
+export async function turn(lock, turns) {
+  const grant = await lock.acquire()
+  const from = instant()
+  await stay()
+  turns.push(from, instant(), grant?.fence ?? Number.NaN)
+  await lock.release(grant)
+}
+
+function stay() {
+  count = (count + 1) % KEPT_EVERY
+  if (count === 0) return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A line that never gets shorter, while it is measured. */
+export class StandingLine {
+  #lock
+  #turns = []
+  #lanes = []
+  #left = 0
+  #last = () => {}
+  #hold = async () => {}
+  #over = false
+
+  constructor(lock) {
+    this.#lock = lock
+  }
+
+  async form(lanes) {
+    const first = await this.#lock.acquire()
+    this.#hold = () => this.#lock.release(first)
+    this.#lanes = Array.from({ length: lanes }, () => this.#lane())
+  }
+
+  async #lane() {
+    do {
+      const grant = await this.#lock.acquire()
+      const from = instant()
+      this.#left -= 1
+      if (this.#left === 0) {
+        const goOn = new Promise((resolve) => {
+          this.#hold = async () => resolve()
+        })
+        this.#last()
+        await goOn
+      }
+      await stay()
+      this.#turns.push(from, instant(), grant?.fence ?? Number.NaN)
+      await this.#lock.release(grant)
+    } while (!this.#over)
+  }
+
+  async move(grants, capMs) {
+    this.#left = grants
+    this.#turns = []
+    const startAt = instant()
+    const reached = new Promise((resolve) => {
+      this.#last = resolve
+    })
+    const go = this.#hold
+    this.#hold = async () => {}
+    let timer
+    const capped = new Promise((resolve) => {
+      timer = setTimeout(resolve, capMs)
+    })
+    await Promise.all([go(), Promise.race([reached, capped])])
+    clearTimeout(timer)
+    const ms = (instant() - startAt) / 1e6
+    return { ms, grants: grants - this.#left, turns: Float64Array.from(this.#turns), cpuUs: 0 }
+  }
+
+  async scatter() {
+    this.#over = true
+    await this.#hold()
+    await Promise.all(this.#lanes)
+  }
+}
