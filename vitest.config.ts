@@ -89,6 +89,7 @@ export default defineConfig({
             'test/demo/**/*.test.ts',
             'test/web-locks/redis.test.ts',
             'test/doors/**/*.test.ts',
+            'test/bench/**/*.test.ts',
           ],
           globalSetup: ['test/support/global-servers.ts'],
           maxWorkers: 2,

@@ -20,9 +20,9 @@ function opened(holdfast, lockOptions) {
   }
 }
 
-async function openHoldfast({ url, ttlMs = 10_000 }, folder) {
+async function openHoldfast({ url, ttlMs = 10_000 }, { folder, lock } = {}) {
   const { connect } = await door('index.js', folder)
-  return opened(await connect(url, { ttlMs }))
+  return opened(await connect(url, { ttlMs }), lock)
 }
 
 async function openOnNodeRedis({ url, ttlMs = 10_000 }) {
@@ -45,6 +45,13 @@ const other = otherFolder()
 export const holdfastContenders = [
   { name: 'holdfast, ioredis', kind: 'holdfast', sends: [], open: (at) => openHoldfast(at) },
   { name: 'holdfast, node-redis', kind: 'holdfast', sends: [], open: openOnNodeRedis },
+  {
+    name: 'holdfast, handover',
+    kind: 'holdfast',
+    sends: [],
+    handover: true,
+    open: (at) => openHoldfast(at, { lock: { handover: true } }),
+  },
   ...(other === undefined
     ? []
     : [
@@ -52,7 +59,7 @@ export const holdfastContenders = [
           name: 'other build, ioredis',
           kind: 'holdfast',
           sends: [],
-          open: (at) => openHoldfast(at, other),
+          open: (at) => openHoldfast(at, { folder: other }),
         },
       ]),
 ]

@@ -125,7 +125,7 @@ export const waiters1000 = {
     const server = await startServer()
     const contenders = bench.pick(
       (one) => one.name === QUEUE || one.kind === 'holdfast' || bench.slowPeer(one),
-      { slow: true },
+      { slow: true, handover: true },
     )
     const crews = new Map()
     const peerMs = bench.quick ? 1500 : 5000

@@ -81,16 +81,16 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const bench = fileURLToPath(new URL('..', import.meta.url))
 
 /** Who is imported after its client: its modules, and where its package lies. */
-function imports() {
+function imports(peers) {
   const library = libraryFolder()
   const from = createRequire(join(library, 'index.js'))
   const url = (path) => pathToFileURL(path).href
   const ioredis = url(from.resolve('ioredis'))
   const own = ['index.js', 'engines/redis/index.js'].map((file) => url(join(library, file)))
   const list = [{ name: 'holdfast', kind: 'holdfast', before: [ioredis], measured: own }]
-  const peers = ['redlock-4', 'redlock-5', '@sesamecare-oss/redlock', 'redis-semaphore']
-  for (const name of [...peers, '@verrou/core', 'redlock-universal']) {
-    if (!existsSync(join(bench, 'node_modules', name))) continue
+  if (!peers) return list
+  const packages = ['redlock-4', 'redlock-5', '@sesamecare-oss/redlock', 'redis-semaphore']
+  for (const name of [...packages, '@verrou/core', 'redlock-universal']) {
     const more = name === '@verrou/core' ? ['@verrou/core/drivers/redis'] : []
     const client = url(createRequire(join(bench, 'main.mjs')).resolve('ioredis'))
     const paths = [name, ...more].map((path) => import.meta.resolve(path))
@@ -145,7 +145,7 @@ export const importing = {
   ],
   chart: { better: 'lower' },
   async run(bench) {
-    const list = imports()
+    const list = imports(bench.peers)
     const results = await interleave({
       contenders: list,
       rounds: bench.rounds(5, 31),

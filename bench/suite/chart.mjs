@@ -74,7 +74,7 @@ function lines(result) {
   const names = [...new Set(entries.map(({ series }) => series))]
   const options = {
     title: titleOf(result, label),
-    legend: { bottom: 6, data: names },
+    legend: { bottom: 6, itemGap: 28, data: names },
     grid: { left: 80, right: 40, top: 76, bottom: 76 },
     xAxis: {
       type: 'log',
@@ -86,11 +86,13 @@ function lines(result) {
     yAxis: chart.log ? { type: 'log' } : { type: 'value', min: 0 },
     series: names.map((name) => {
       const own = entries.filter(({ series }) => series === name)
+      // Those after the first of their kind get a colour of the library's.
+      const first = entries.find(({ kind }) => kind === own[0].kind).series === name
       return {
         name,
         type: 'line',
         symbolSize: 7,
-        color: own[0].kind === 'peer' ? undefined : COLOURS[own[0].kind],
+        color: first ? COLOURS[own[0].kind] : undefined,
         data: own.map(({ at, values }) => [at, middle(values[chart.key])]),
       }
     }),

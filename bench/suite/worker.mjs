@@ -96,5 +96,7 @@ process.on('message', (message) => {
     (error) => process.send({ failed: error.stack ?? String(error) }),
   )
 })
+// A lane that failed while nobody waited for it.
+process.on('unhandledRejection', (error) => process.send({ failed: error.stack ?? String(error) }))
 process.on('disconnect', () => process.exit())
 process.send({ ready: true })
