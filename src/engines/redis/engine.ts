@@ -136,7 +136,7 @@ export class RedisEngine implements Engine {
         time = this.#timeOf(claim.name)
       }
       const sentAt = clock.now()
-      const notAfterMs = time.serverMs(commandTimeoutMs)
+      const notAfterMs = time.serverMs(commandTimeoutMs, sentAt)
       const channel = this.#channel(claim)
       const terms = { keepMs, notAfterMs, channel }
       const call = recipeOf(claim.shape).acquire(keys, this.#longer(claim), terms)
@@ -306,11 +306,11 @@ export class RedisEngine implements Engine {
     }
   }
 
-  async release(place: Place, { force = false }: ReleaseOptions = {}): Promise<boolean> {
+  release(place: Place, { force = false }: ReleaseOptions = {}): Promise<boolean> {
     this.#news.forget(place.identity)
     // Another program's key holds what it likes, and goes only by force.
-    if (!force && !IDENTITY.test(place.identity)) return false
-    return await this.#leave(place, force)
+    if (!force && !IDENTITY.test(place.identity)) return Promise.resolve(false)
+    return this.#leave(place, force)
   }
 
   async #leave(place: Place, force = false): Promise<boolean> {

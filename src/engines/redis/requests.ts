@@ -4,7 +4,6 @@ import { namingPermission } from './permissions.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
 import type { Call } from './recipes.ts'
 import type { Confirmed, ReplicaSettings, ReplicaWrites } from './replicas.ts'
-import type { Script } from './script.ts'
 
 /** The answer of a script, and which server ran it. */
 export interface Answer {
@@ -25,12 +24,14 @@ export class Requests {
   readonly #port: RedisPort
   readonly #replicas: ReplicaWrites | undefined
   readonly #commandTimeoutMs: number
+  readonly #command: (...command: Command) => Promise<Reply>
   #closed = false
 
   constructor(port: RedisPort, commandTimeoutMs: number, replicas?: ReplicaWrites) {
     this.#port = port
     this.#replicas = replicas
     this.#commandTimeoutMs = commandTimeoutMs
+    this.#command = (name, args, options) => port.command(name, args, options)
   }
 
   /** What replicas are asked for; `undefined` when they are not. */
@@ -38,29 +39,30 @@ export class Requests {
     return this.#replicas?.settings
   }
 
-  /** Runs a script; `lock` names what it is about, for messages. */
-  async run(operation: string, call: Call, lock?: string): Promise<Answer> {
-    const through = (...command: Command) => this.#port.command(...command)
-    const { answer, server } = await this.#evaluate(operation, call, lock, through)
-    return { reply: answer as readonly Reply[], server }
+  /**
+   * Runs a script; `lock` names what it is about, for messages. `patienceMs` is how long it may
+   * take, where that is less than a command may.
+   */
+  run(operation: string, call: Call, lock?: string, patienceMs?: number): Promise<Answer> {
+    const through = this.#command as (...command: Command) => Promise<readonly Reply[]>
+    return this.#evaluate(operation, call, lock, through, patienceMs)
   }
 
-  /**
-   * Runs a script that may grant or prolong leases, and asks the replicas where that is wanted.
-   * `patienceMs` is how long it may take, where that is less than a command may.
-   */
+  /** Runs a script that may grant or prolong leases, and asks the replicas where that is wanted. */
   async grant(
     operation: string,
     call: Call,
     lock?: string,
     patienceMs?: number,
   ): Promise<Granting> {
-    const through = async (...command: Command): Promise<Confirmed> => {
-      if (this.#replicas !== undefined) return await this.#replicas.send(...command, grantsAny)
-      return { reply: await this.#port.command(...command), replicas: Number.POSITIVE_INFINITY }
+    const writes = this.#replicas
+    if (writes === undefined) {
+      const { reply, server } = await this.run(operation, call, lock, patienceMs)
+      return { reply, replicas: Number.POSITIVE_INFINITY, server }
     }
-    const { answer, server } = await this.#evaluate(operation, call, lock, through, patienceMs)
-    return { reply: answer.reply as readonly Reply[], replicas: answer.replicas, server }
+    const through = (...command: Command): Promise<Confirmed> => writes.send(...command, grantsAny)
+    const { reply, server } = await this.#evaluate(operation, call, lock, through, patienceMs)
+    return { reply: reply.reply as readonly Reply[], replicas: reply.replicas, server }
   }
 
   /** Runs a command and turns its failure into what the core understands. */
@@ -82,43 +84,40 @@ export class Requests {
     await Promise.all([this.#replicas?.close(), this.#port.close()])
   }
 
+  /** Every take and release comes by here: what only a failure needs is made when it comes. */
   async #evaluate<T>(
     operation: string,
     { script, keys, args }: Call,
     lock: string | undefined,
     command: (...command: Command) => Promise<T>,
     patienceMs = Number.POSITIVE_INFINITY,
-  ): Promise<{ answer: T; server: string }> {
-    const [key = ''] = keys
-    const rest = [keys.length, ...keys, ...args]
-    return await this.send(operation, lock, async (_, commandTimeoutMs) => {
-      let server = ''
-      const answered = (name: string) => {
+  ): Promise<{ reply: T; server: string }> {
+    if (this.#closed) throw closedError()
+    let server = ''
+    const options: Command[2] = {
+      timeoutMs: Math.min(this.#commandTimeoutMs, patienceMs),
+      key: keys[0] ?? '',
+      answered: (name) => {
         server = name
-      }
-      const options = { timeoutMs: Math.min(commandTimeoutMs, patienceMs), key, answered }
+      },
+    }
+    const rest = [keys.length, ...keys, ...args]
+    try {
+      return { reply: await command('evalsha', [script.sha1, ...rest], options), server }
+    } catch (error) {
       try {
-        return { answer: await sendScript(script, rest, options, command), server }
-      } catch (error) {
-        throw namingPermission(error, script, keys)
+        if (!isUnknownScript(error)) throw error
+        return { reply: await command('eval', [script.source, ...rest], options), server }
+      } catch (failure) {
+        throw engineError(operation, namingPermission(failure, script, keys), lock)
       }
-    })
+    }
   }
 }
 
-async function sendScript<T>(
-  { sha1, source }: Script,
-  rest: readonly (string | number)[],
-  options: Command[2],
-  command: (...command: Command) => Promise<T>,
-): Promise<T> {
-  try {
-    return await command('evalsha', [sha1, ...rest], options)
-  } catch (error) {
-    // The server never saw the script, or forgot it: restarted, failed over, SCRIPT FLUSH.
-    if (!(error instanceof RedisFailure) || error.kind !== 'noscript') throw error
-    return await command('eval', [source, ...rest], options)
-  }
+/** The server never saw the script, or forgot it: restarted, failed over, SCRIPT FLUSH. */
+function isUnknownScript(error: unknown): boolean {
+  return error instanceof RedisFailure && error.kind === 'noscript'
 }
 
 /** Whether an answer of acquire.lua or renew.lua tells of a lease. */

@@ -25,10 +25,10 @@ export class ServerTime {
     return this.#toldUs !== undefined
   }
 
-  /** The server's time `inMs` from now, in milliseconds, rather early than late. */
-  serverMs(inMs: number): number {
+  /** The server's time `inMs` from `now`, in milliseconds, rather early than late. */
+  serverMs(inMs: number, now: number): number {
     if (this.#toldUs === undefined) return Number.MAX_SAFE_INTEGER
-    return Math.ceil(this.#toldUs / 1000 + (this.#clock.now() - this.#receivedAt) + inMs)
+    return Math.ceil(this.#toldUs / 1000 + (now - this.#receivedAt) + inMs)
   }
 
   /** About the server's time now, in microseconds, rather late than early. */

@@ -5,6 +5,7 @@ import { addressOf, nameOf } from './cluster-map.ts'
 import { ClusterPort } from './cluster-port.ts'
 import type { Connection, Dial, Purpose, Watcher } from './connection.ts'
 import { failureOf, NotSent } from './failure.ts'
+import { framedSender } from './ioredis-frame.ts'
 
 /** What is needed of a `Redis` or `Cluster` of ioredis 5 or 6. */
 export interface IoredisClient {
@@ -188,11 +189,15 @@ function safeOptions({ connectTimeoutMs }: PortOptions): object {
   }
 }
 
+/** What every take, release and renewal sends, with twenty arguments and more. */
+const SCRIPTS = new Set(['evalsha', 'eval'])
+
 class IoredisConnection implements Connection {
   readonly #redis: Redis
   readonly #watcher: Watcher
   readonly #db: number
   readonly #purpose: Purpose
+  readonly #sendFramed: ReturnType<typeof framedSender>
   #problem: unknown
   #isOpen = false
   #ended = false
@@ -203,6 +208,7 @@ class IoredisConnection implements Connection {
     this.#watcher = watcher
     this.#db = db
     this.#purpose = purpose
+    this.#sendFramed = framedSender(redis)
     redis.on('error', (error: unknown) => {
       this.#problem = error
       // After a broken answer the library no longer knows which command the next one belongs to.
@@ -239,7 +245,7 @@ class IoredisConnection implements Connection {
     if (!this.#isCorked && stream) this.#cork(stream)
     // What is wrong with it, the command behind it is told as well.
     if (asking) this.#redis.call('asking', []).catch(() => {})
-    return this.#redis.call(name, args)
+    return SCRIPTS.has(name) ? this.#sendFramed(name, args) : this.#redis.call(name, args)
   }
 
   /** One write to the system for all commands of a tick, where the library makes one for each. */
