@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { connect, createHoldfast, type Holdfast } from 'holdfast'
 import { redis } from 'holdfast/redis'
 import { createCluster, createSentinel } from 'redis'
@@ -65,6 +67,29 @@ describe('a Cluster that speaks TLS', () => {
     }
     await using one = await open()
     await handsOver(one, await names())
+  })
+
+  it('is told by which name a node is asked for', async () => {
+    const [node] = cluster.nodes
+    const greetings: string[] = []
+    const gate = createServer((socket) => {
+      const further = createConnection(node?.port ?? 0, node?.server.host)
+      // The name stands in the first message of TLS, which is not encrypted.
+      socket.once('data', (bytes) => greetings.push(bytes.toString('latin1')))
+      for (const end of [socket, further]) end.on('error', () => {})
+      socket.pipe(further).pipe(socket)
+    })
+    await once(gate.listen(0, '127.0.0.1'), 'listening')
+    const { port } = gate.address() as AddressInfo
+    try {
+      const url = `rediss+cluster://localhost:${port}?family=4&ca=${encodeURIComponent(certificates.ca)}`
+      await using one = await connect(url)
+      await one.mutex('job').run(async () => {})
+    } finally {
+      gate.close()
+    }
+    expect(greetings.length).toBeGreaterThan(0)
+    for (const greeting of greetings) expect(greeting).toContain('localhost')
   })
 
   it('is refused when another CA signed', async () => {

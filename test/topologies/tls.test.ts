@@ -128,3 +128,13 @@ describeServers('a server that speaks TLS', (name) => {
     await expect(missing).rejects.toThrow(/names as "ca" cannot be read \(ENOENT\)/)
   })
 })
+
+it.each(['redis://u:tops3cret@localhost', 'redis+cluster://localhost', 'valkey://localhost'])(
+  'certificates for %s, which does not speak TLS, are refused',
+  async (url) => {
+    const made = connect(url, { tls: { ca: 'tops3cret' } })
+    await expect(made).rejects.toThrow(TypeError)
+    await expect(made).rejects.toThrow(/The option tls is for URLs that begin with rediss/)
+    await expect(made).rejects.not.toThrow(/tops3cret/)
+  },
+)

@@ -57,7 +57,10 @@ export function redis(client: RedisClient, options: RedisOptions = {}): Engine {
 
 /** Options for a URL. */
 export interface RedisUrlOptions extends RedisOptions {
-  /** Certificates for `rediss:` and the like, where the URL does not name their files. */
+  /**
+   * Certificates for `rediss:` and the like, where the URL does not name their files. Rejects with
+   * TypeError at a URL that does not speak TLS.
+   */
   readonly tls?: TlsOptions
 }
 
@@ -77,6 +80,14 @@ export async function connectRedis(url: string, options: RedisUrlOptions = {}): 
   return engine
 }
 
+/** Whoever hands in certificates means to speak TLS, and would not be told that nobody does. */
+function refuseVainTls(url: string, { tls }: ParsedRedisUrl, given: TlsOptions | undefined): void {
+  if (tls || given === undefined) return
+  throw new TypeError(
+    `The option tls is for URLs that begin with rediss or valkeys, but it came with ${maskUrl(url)}`,
+  )
+}
+
 /**
  * Like `connectRedis`, for a server that may be away now: calls reject with `EngineError` until it
  * answers.
@@ -91,6 +102,7 @@ export async function openRedis(
     asked === undefined ? options : { replicas: asked, ...options },
   )
   const { tls } = options
+  refuseVainTls(url, parsed, tls)
   const writes = replicas && new ReplicaWrites(await portFromUrl(parsed, port, tls), replicas)
   return new RedisEngine(await portFromUrl(parsed, port, tls), settings, writes)
 }

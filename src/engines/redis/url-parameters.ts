@@ -39,10 +39,25 @@ const READERS: Record<keyof UrlParameters, readonly [Reader, string]> = {
   sentinelPassword: [text, 'a password'],
 }
 
+/** Those that say how TLS is spoken. */
+const OF_TLS = ['ca', 'cert', 'key', 'serverName'] as const
+
+/** How the rest of the URL is read. */
+export interface Reading {
+  readonly tls: boolean
+  /** Undoes percent-encoding. */
+  decode(part: string): string
+  bad(problem: string): Error
+}
+
 /** Reads the query of a URL; throws what `bad` makes of a problem. */
-export function parseParameters(query: string, bad: (problem: string) => Error): UrlParameters {
+export function parseParameters(query: string, { tls, decode, bad }: Reading): UrlParameters {
   const found: Partial<Record<keyof UrlParameters, unknown>> = {}
-  for (const [name, value] of new URLSearchParams(query)) {
+  for (const pair of query.split('&')) {
+    if (pair === '') continue
+    // Not as forms have it: a + stands for itself, as in the rest of the URL.
+    const [name = '', ...rest] = pair.split('=').map(decode)
+    const value = rest.join('=')
     if (!Object.hasOwn(READERS, name)) {
       const known = Object.keys(READERS).join(', ')
       throw bad(`has a parameter that is not known. Known are ${known}`)
@@ -52,6 +67,8 @@ export function parseParameters(query: string, bad: (problem: string) => Error):
     found[key] = read(value)
     if (found[key] === undefined) throw bad(`has a wrong ${key}. It must be ${wanted}`)
   }
+  const vain = OF_TLS.find((name) => !tls && found[name] !== undefined)
+  if (vain !== undefined) throw bad(`has ${vain}, which only rediss:// and valkeys:// know`)
   const none = Object.fromEntries(Object.keys(READERS).map((name) => [name, undefined]))
   return { ...none, ...found } as unknown as UrlParameters
 }

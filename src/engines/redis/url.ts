@@ -69,7 +69,7 @@ export function parseRedisUrl(text: string): ParsedRedisUrl {
     throw bad(text, 'cannot be read. Percent-encode the characters / ? # @ in user and password')
   }
   const [, , user, hosts = '', path = '', query = ''] = match
-  const { db, serverName, ...parameters } = parametersOf(text, query)
+  const { db, serverName, ...parameters } = parametersOf(text, query, scheme.tls)
   const addresses = parseHosts(text, hosts, scheme)
   const [first] = addresses
   const ownName = scheme.topology === 'single' && isIP(first.host) === 0 ? first.host : ''
@@ -108,7 +108,7 @@ function parseSocketUrl(text: string): ParsedRedisUrl {
   const match = SOCKET_URL.exec(text)
   if (!match) throw bad(text, 'needs the absolute path of a socket, such as unix:///run/redis.sock')
   const [, , user, path = '', query = ''] = match
-  const { db = 0, serverName: _, ...parameters } = parametersOf(text, query)
+  const { db = 0, serverName: _, ...parameters } = parametersOf(text, query, false)
   return {
     topology: 'single',
     tls: false,
@@ -193,8 +193,12 @@ function parseDb(text: string, db: string): number {
   return Number(db)
 }
 
-function parametersOf(text: string, query: string): UrlParameters {
-  return parseParameters(query, (problem) => bad(text, problem))
+function parametersOf(text: string, query: string, tls: boolean): UrlParameters {
+  return parseParameters(query, {
+    tls,
+    decode: (part) => decode(text, part),
+    bad: (problem) => bad(text, problem),
+  })
 }
 
 function decode(text: string, part: string): string {

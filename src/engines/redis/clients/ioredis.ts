@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { PortOptions, RedisPort } from '../port.ts'
 import { ClientPort } from './client-port.ts'
 import type { Address } from './cluster-map.ts'
@@ -21,6 +22,7 @@ interface Options {
   readonly keyPrefix?: string | Uint8Array
   readonly sentinels?: readonly unknown[] | null
   readonly disableClientInfo?: boolean
+  readonly tls?: { readonly servername?: string }
 }
 
 interface Stream {
@@ -95,7 +97,8 @@ function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
   const dial = ({ host, port }: Address, purpose: Purpose): Dial => {
     return (watcher) => {
       like ??= nodeLike(pattern)
-      const overrides = { ...safeOptions(options), host, port, path: undefined }
+      const there = { host, port, path: undefined, ...named(like.options, host) }
+      const overrides = { ...safeOptions(options), ...there }
       return new IoredisConnection(
         like.duplicate({ ...overrides, enableReadyCheck: false }),
         watcher,
@@ -118,6 +121,14 @@ function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
     },
     options,
   )
+}
+
+/**
+ * With an empty name, each node is asked for by the one it is reached at, where that is a name: a
+ * server with several certificates chooses by it.
+ */
+function named({ tls }: Options, host: string): Options {
+  return tls?.servername === '' && isIP(host) === 0 ? { tls: { ...tls, servername: host } } : {}
 }
 
 /** A connection, never opened, with the options that the Cluster client gives to its own. */
