@@ -46,8 +46,8 @@ const OF_TLS = ['ca', 'cert', 'key', 'serverName'] as const
 export interface Reading {
   readonly tls: boolean
   /** Undoes percent-encoding. */
-  decode(part: string): string
-  bad(problem: string): Error
+  readonly decode: (part: string) => string
+  readonly bad: (problem: string) => Error
 }
 
 /** Reads the query of a URL; throws what `bad` makes of a problem. */
