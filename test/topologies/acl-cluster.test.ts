@@ -19,7 +19,7 @@ const all = [...rules.filter((rule) => !rightsIn(dropped).includes(rule)), ...ad
 
 const GLIDE = 'valkey-glide'
 
-/** Clients tell their names in vain, and connect() goes without the look that it takes for warnings. */
+/** Clients tell their names in vain, and connect() goes without the look for warnings. */
 const CLIENTS_OWN = /^command (client\|set|info$)/
 
 /** What the servers refused, as "command spublish" or "channel holdfast:...". */

@@ -51,6 +51,34 @@ describeTwoServers('a Cluster', (name) => {
     )
   }
 
+  /** Makes the slot of a lock refuse it, and gives what ends that. */
+  const refusals = [
+    [
+      'TRYAGAIN',
+      async (key: string) => {
+        const source = await cluster.primaryOf(key)
+        const target = (await cluster.primaries()).find(({ id }) => id !== source.id)
+        if (!target) throw new Error('there is no other primary')
+        const move = await cluster.migrate(await cluster.slotOf(key), target)
+        // Of the keys of the lock, one is here and one is there.
+        const { host, port } = target.server
+        await source.server.call('migrate', host, port, key, 0, 5000)
+        return async () => {
+          await move.moveKeys()
+          await move.finish()
+        }
+      },
+    ],
+    [
+      'CLUSTERDOWN',
+      async (key: string) => {
+        const [{ server }, slot] = [await cluster.primaryOf(key), await cluster.slotOf(key)]
+        await server.call('cluster', 'delslots', slot)
+        return async () => await server.call('cluster', 'addslots', slot)
+      },
+    ],
+  ] as const
+
   describe.each(ways)('through %s', (way) => {
     it('keeps all of a lock in one slot, whatever its name', async () => {
       const [a, b] = [await holdfast(way), await holdfast(way)]
@@ -143,6 +171,31 @@ describeTwoServers('a Cluster', (name) => {
         await Promise.all(leases.map((lease) => lease.release()))
         await Promise.all(waits)
         expect(order.indexOf('newcomer')).toBeGreaterThan(order.indexOf(struck))
+      },
+    )
+
+    it.each(refusals)(
+      'keeps a lock whose slot answers %s, and takes nobody for its rival',
+      async (word, begin) => {
+        const a = await holdfast(way, { ttlMs: 30_000, requestTimeoutMs: 300 })
+        const b = await holdfast(way, { ttlMs: 30_000, requestTimeoutMs: 300 })
+        const lock = `refused ${word} ${way}`
+        const lease = await a.holdfast.mutex(lock).acquire()
+        const next = b.holdfast.mutex(lock).acquire()
+        next.catch(() => {})
+        await until(() => b.told.length > 0, { what: 'the next to wait' })
+        const end = await begin(`holdfast:${lock}`)
+        // After the first answer the map may say so too.
+        const message = expect.stringMatching(`${word}|no node of the Cluster serves the slot`)
+        const refused = { code: 'HOLDFAST_ENGINE_FAILED', message }
+        await expect(lease.renew()).rejects.toMatchObject(refused)
+        await expect(b.holdfast.mutex(lock).tryAcquire()).rejects.toMatchObject(refused)
+        expect(lease.held).toBe(true)
+        await end()
+        await until(async () => await lease.renew().then(() => true), { what: 'a renewal' })
+        expect(await lease.release()).toBe(true)
+        expect((await next).fence).toBeGreaterThan(lease.fence)
+        expect([...a.told, ...b.told].filter((each) => /^(lost|error)/.test(each))).toEqual([])
       },
     )
 

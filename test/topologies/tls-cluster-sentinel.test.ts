@@ -82,7 +82,8 @@ describe('a Cluster that speaks TLS', () => {
     await once(gate.listen(0, '127.0.0.1'), 'listening')
     const { port } = gate.address() as AddressInfo
     try {
-      const url = `rediss+cluster://localhost:${port}?family=4&ca=${encodeURIComponent(certificates.ca)}`
+      const query = `family=4&ca=${encodeURIComponent(certificates.ca)}`
+      const url = `rediss+cluster://localhost:${port}?${query}`
       await using one = await connect(url)
       await one.mutex('job').run(async () => {})
     } finally {
