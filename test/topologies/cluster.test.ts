@@ -5,7 +5,19 @@ import { describeTwoServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
 import { Judge, openCluster, type Told, type Way, ways } from './support.ts'
 
-const NAMES = ['plain', 'a{b}c', '{}', '{', '}', '}{', '{}x{y}', 'é{ü}', 'a b\n{c']
+const NAMES = [
+  'plain',
+  'a{b}c',
+  '{}',
+  '{',
+  '}',
+  '}{',
+  '{}x{y}',
+  'é{ü}',
+  'a b\n{c',
+  '\0{\0}',
+  `}${'x'.repeat(1000)}{`,
+]
 
 describeTwoServers('a Cluster', (name) => {
   let cluster: RunningCluster

@@ -53,8 +53,9 @@ export function glidePort(client: GlideLikeClient, options: PortOptions): RedisP
   const { constructor } = client
   const own = constructor as unknown as Factory
   if (!('ssubscribe' in client)) {
-    const dial: Dial = (watcher) =>
-      new GlideConnection(watcher, options, config, async () => ({ Client: own }), 'subscribe')
+    // Its own class is at hand also where a bundler has renamed the library.
+    const find = async () => ({ Client: own, ...(await loadLibrary().then(batchOf, () => ({}))) })
+    const dial: Dial = (watcher) => new GlideConnection(watcher, options, config, find, 'subscribe')
     return new ClientPort(
       {
         client: 'valkey-glide',
@@ -87,6 +88,10 @@ export function glidePort(client: GlideLikeClient, options: PortOptions): RedisP
   )
 }
 
+function batchOf({ Batch }: Library): Pick<Library, 'Batch'> {
+  return { Batch }
+}
+
 function configOf(client: GlideLikeClient): Config {
   const { config } = client as { config?: Partial<Config> }
   if (!Array.isArray(config?.addresses)) {
@@ -110,7 +115,14 @@ async function loadLibrary(): Promise<Library> {
   return (await import(name)) as Library
 }
 
-/** What the connection is made with; `Batch` only where a node may have to be asked. */
+/** A command that somebody waits for. */
+interface Sent {
+  readonly words: readonly string[]
+  readonly resolve: (reply: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** What the connection is made with; `Batch` only where commands may have to go together. */
 interface Means {
   readonly Client: Factory
   readonly Batch?: Library['Batch']
@@ -125,6 +137,7 @@ class GlideConnection implements Connection {
   readonly #channels = new Set<string>()
   /** What the server calls the connection, by the channel whose node was asked. */
   readonly #ids = new Map<string, unknown>()
+  #turn: Sent[] = []
   #means: Means | undefined
   #client: Glide | undefined
   #beat: Timer | undefined
@@ -168,10 +181,46 @@ class GlideConnection implements Connection {
     const words = [name, ...args.map(String)]
     try {
       if (asking) return await this.#ask(client, words)
-      return plain(await client.customCommand(words))
+      return plain(await this.#sendTogether(client, words))
     } catch (error) {
       throw this.#failureOf(error)
     }
+  }
+
+  /** Commands of one turn of the event loop go out one after the other, or as one pipeline. */
+  #sendTogether(client: Glide, words: readonly string[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#turn.push({ words, resolve, reject }) > 1) return
+      queueMicrotask(() => {
+        const turn = this.#turn
+        this.#turn = []
+        // The library may reconnect between two commands, and WAIT speaks of its own connection.
+        if (turn.some((each) => each.words[0] === 'wait')) void this.#pipeline(client, turn)
+        else
+          for (const each of turn) client.customCommand(each.words).then(each.resolve, each.reject)
+      })
+    })
+  }
+
+  async #pipeline(client: Glide, turn: readonly Sent[]): Promise<void> {
+    try {
+      const batch = this.#newBatch()
+      for (const { words } of turn) batch.customCommand(words)
+      const replies = (await client.exec(batch, false)) ?? []
+      for (const [at, { resolve, reject }] of turn.entries()) {
+        const reply = replies[at]
+        if (reply instanceof Error) reject(reply)
+        else resolve(reply)
+      }
+    } catch (error) {
+      for (const { reject } of turn) reject(error)
+    }
+  }
+
+  #newBatch(): Batch {
+    const { Batch } = this.#means ?? {}
+    if (!Batch) throw new NotSent('@valkey/valkey-glide cannot be imported by this name')
+    return new Batch(false)
   }
 
   async subscribe(channel: string): Promise<unknown> {
@@ -198,9 +247,7 @@ class GlideConnection implements Connection {
 
   /** ASKING counts only for what is right behind it, which a pipeline makes certain. */
   async #ask(client: Glide, words: readonly string[]): Promise<unknown> {
-    const { Batch } = this.#means ?? {}
-    if (!Batch) throw new NotSent('the connection is not one to a node of a Cluster')
-    const batch = new Batch(false).customCommand(['asking']).customCommand(words)
+    const batch = this.#newBatch().customCommand(['asking']).customCommand(words)
     const replies = await client.exec(batch, true)
     return plain(replies?.[1])
   }
