@@ -1,3 +1,4 @@
+import { GlideClient } from '@valkey/valkey-glide'
 import { connect, createHoldfast, type Holdfast, ReplicaError } from 'holdfast'
 import { type RedisOptions, redis } from 'holdfast/redis'
 import { Redis } from 'ioredis'
@@ -131,6 +132,29 @@ describeServers('replicas that must have a lease', (name) => {
     // The look that keeps the place alive is more than three seconds away.
     await until(() => next.settled, { what: 'a look', timeoutMs: 2500 })
     expect(next.value?.held).toBe(true)
+  })
+
+  it('speak of the very write through GLIDE too, whose connections are made anew in silence', async () => {
+    const addresses = [{ host: primary.host, port: primary.port }]
+    const client = await GlideClient.createClient({ addresses })
+    const replicas = { min: 1, timeoutMs: 20 }
+    const one = createHoldfast({ engine: redis(client, { replicas }), requestTimeoutMs: 300 })
+    try {
+      const lease = await take(one, 'job')
+      expect(await replica.call('get', 'holdfast:job')).toBe(lease.identity)
+      expect(await lease.release()).toBe(true)
+      // A connection that wrote nothing gets every replica confirmed at once, paused or not.
+      replica.pause()
+      for (let round = 0; round < 3; round += 1) {
+        const taken = one.mutex('job').tryAcquire()
+        const killed = primary.call('client', 'kill', 'type', 'normal', 'skipme', 'yes')
+        await expect(taken).rejects.toMatchObject({ code: expect.stringMatching(/TOO_FEW|FAILED/) })
+        await killed
+      }
+    } finally {
+      await one.close()
+      client.close()
+    }
   })
 
   it('are counted: one of two is too few', async () => {
