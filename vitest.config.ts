@@ -53,6 +53,7 @@ export default defineConfig({
             'test/web-locks/memory.test.ts',
             'test/contract/quorum-memory.test.ts',
             'test/quorum/simulated/*.test.ts',
+            'test/chaos/judge.test.ts',
           ],
           exclude: [...configDefaults.exclude, 'test/model/{redis,sqlite}*'],
           sequence: { groupOrder: 0 },
@@ -109,6 +110,20 @@ export default defineConfig({
             'test/web-locks/sqlite.test.ts',
           ],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/*.test.ts'],
+          exclude: [...configDefaults.exclude, 'test/chaos/judge.test.ts'],
+          globalSetup: ['test/support/global-servers.ts'],
+          // Most of a run is waiting.
+          maxConcurrency: 4,
+          testTimeout: 240_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
         },

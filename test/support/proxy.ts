@@ -56,6 +56,13 @@ export interface Proxy {
   dropMessages(options?: DropOptions): void
   /** Closes every connection there is now; new ones are let in. */
   dropConnections(): void
+  /**
+   * Ends one direction of every connection there is now and leaves the other open: `requests` tells
+   * the server that no more will come, `replies` tells the client.
+   */
+  halfClose(side: Exclude<Side, 'both'>): void
+  /** Sends new connections to another server; those open stay. */
+  retarget(port: number): void
   /** Refuses new connections; those open stay. */
   refuse(): Promise<void>
   accept(): Promise<void>
@@ -136,7 +143,7 @@ class FaultProxy implements Proxy {
   }
   readonly rules: Rules = noFaults()
   readonly #links = new Set<Link>()
-  readonly #targetPort: number
+  #targetPort: number
   #listener: Server | undefined
 
   constructor(targetPort: number, port: number) {
@@ -176,6 +183,14 @@ class FaultProxy implements Proxy {
 
   dropConnections(): void {
     for (const link of this.#links) link.destroy()
+  }
+
+  halfClose(side: Exclude<Side, 'both'>): void {
+    for (const link of this.#links) link.halfClose(side)
+  }
+
+  retarget(port: number): void {
+    this.#targetPort = port
   }
 
   async refuse(): Promise<void> {
@@ -270,6 +285,11 @@ class Link {
     this.#toServer.stop()
     this.#toClient.stop()
     this.onGone()
+  }
+
+  halfClose(side: 'requests' | 'replies'): void {
+    if (side === 'requests') this.#toServer.end()
+    else this.#toClient.end()
   }
 
   heal(stuck: 'deliver' | 'drop'): void {

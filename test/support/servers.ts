@@ -30,6 +30,8 @@ export interface StartOptions {
   files?: Readonly<Record<string, string>>
   /** Which of them is the server's configuration; a Sentinel needs one that it can rewrite. */
   config?: string
+  /** Further environment variables. */
+  environment?: Readonly<Record<string, string>>
 }
 
 export interface RunningServer {
@@ -70,8 +72,8 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
 
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort())
-    const args = options.args ?? []
-    const server = new ServerProcess({ binary, port, dir, args, temporary, config: options.config })
+    const { args = [], config, environment = {} } = options
+    const server = new ServerProcess({ binary, port, dir, args, temporary, config, environment })
     try {
       await server.start()
       return server
@@ -146,6 +148,7 @@ interface Settings {
   /** The folder is ours to delete. */
   temporary: boolean
   config: string | undefined
+  environment: Readonly<Record<string, string>>
 }
 
 class ServerProcess implements RunningServer {
@@ -184,6 +187,7 @@ class ServerProcess implements RunningServer {
     const child = spawn(this.#settings.binary.bin, this.#arguments(), {
       cwd: this.dir,
       stdio: ['ignore', log, log],
+      env: { ...process.env, ...this.#settings.environment },
     })
     closeSync(log)
     if (child.pid !== undefined) reaper.watchProcess(child.pid)
@@ -283,11 +287,15 @@ class ServerProcess implements RunningServer {
     if (!(await answered)) throw await this.#startFailure()
   }
 
-  /** Asks for the process id as well, since another server may have taken the port before us. */
+  /**
+   * Asks for the process id as well, since another server may have taken the port before us, and
+   * whether it still reads its data: until then it refuses everything but the question.
+   */
   async #askUntilAnswered(child: ChildProcess, over: AbortSignal): Promise<boolean> {
     while (!over.aborted) {
       const info = await askServerInfo(this.port, over).catch(() => '')
-      if (info.includes(`process_id:${child.pid}\r\n`)) return true
+      const ours = info.includes(`process_id:${child.pid}\r\n`)
+      if (ours && !info.includes('\r\nloading:1')) return true
       await wait(5)
     }
     return false
@@ -307,7 +315,7 @@ async function askServerInfo(port: number, over: AbortSignal): Promise<string> {
   const giveUp = (): void => connection.close()
   over.addEventListener('abort', giveUp)
   try {
-    return asText(await connection.call('info', 'server'))
+    return asText(await connection.call('info'))
   } finally {
     over.removeEventListener('abort', giveUp)
     connection.close()

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createConnection, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -313,6 +313,34 @@ describe('the proxy', () => {
     await proxy.accept()
     const again = await connect(proxy.port)
     expect(await again.call('ping')).toBe('PONG')
+    again.close()
+  })
+
+  it('closes one direction and leaves the other open', async () => {
+    await client.call('ping')
+    // The server takes a client that will ask no more for one that has left.
+    proxy.halfClose('requests')
+    await expect(client.call('ping')).rejects.toThrow('closed')
+    const asked = createConnection({ port: proxy.port, allowHalfOpen: true })
+    await once(asked, 'connect')
+    asked.write('incr n\r\n')
+    await until(() => server.cli('get', 'n'), { what: 'the first request' })
+    const ended = once(asked, 'end')
+    asked.resume()
+    proxy.halfClose('replies')
+    await ended
+    asked.write('incr n\r\n')
+    await until(async () => (await server.cli('get', 'n')) === '2', { what: 'the second request' })
+    asked.destroy()
+  })
+
+  it('sends new connections to another server when told to', async () => {
+    await using other = await startServer()
+    await other.call('set', 'who', 'other')
+    proxy.retarget(other.port)
+    expect(await client.call('get', 'who')).toBeNull()
+    const again = await connect(proxy.port)
+    expect(await again.call('get', 'who')).toBe('other')
     again.close()
   })
 

@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest'
+import type { ServerName } from '../support/servers.ts'
+import { serversUnderTest } from '../support/servers-under-test.ts'
+import { seed } from '../support/until.ts'
+import { clockShim } from './clock-shim.ts'
+import type { GroundSpec } from './ground.ts'
+import { run } from './laboratory.ts'
+import { line } from './report.ts'
+import { scenario } from './scenarios.ts'
+import { selection } from './selection.ts'
+
+const chosen = seed(import.meta.url)
+const have = new Set<string>(serversUnderTest().map(({ name }) => name))
+const clocks = (await clockShim()) !== undefined
+
+/** The same on another server where this one is missing, which fails in CI before it gets here. */
+const server = (wanted: ServerName): Pick<GroundSpec, 'server'> =>
+  have.has(wanted) ? { server: wanted } : {}
+
+it.concurrent.each(selection)('$name keeps what it promises', async (chosenOne) => {
+  const { name, on, kinds, strikes, more = {} } = chosenOne
+  const possible = kinds.filter((kind) => clocks || !kind.includes('clock'))
+  const ground = { on, ...server(chosenOne.server) }
+  const outcome = await run(scenario(name, on, possible, { processes: 3, ...more, ground }), {
+    seed: chosen,
+    strikes,
+    forMs: 60_000,
+    // How fast service resumes is measured in the long run; here it only has to.
+    slackMs: 10_000,
+  })
+  console.log(line(outcome))
+  expect(outcome.violations).toEqual([])
+  expect(outcome.figures.strikes).toBeGreaterThan(0)
+})

@@ -1,0 +1,65 @@
+import type { Strike } from './judge.ts'
+import type { Journal, Turn } from './records.ts'
+
+/** How long after a fault a lock was taken again. */
+export interface Recovery {
+  readonly ms: number
+  /** For how much of that the machine did not let the processes at the lock run. */
+  readonly lagMs: number
+}
+
+/**
+ * For each fault the slowest of the locks it concerned. `locks` holds the turns of each lock in the
+ * order in which they began. A fault that was followed by another before that is measured from the
+ * last one, since what comes then is its doing.
+ */
+export function recoveries(
+  strikes: readonly Strike[],
+  locks: readonly (readonly Turn[])[],
+  journals: readonly Journal[],
+): Recovery[] {
+  const byName = new Map(locks.map((turns) => [turns[0]?.lock, turns]))
+  const byProcess = new Map(journals.map((journal) => [journal.process, journal]))
+  return strikes.flatMap((strike) => {
+    const measured = strike.locks.flatMap((lock) => {
+      const turns = byName.get(lock) ?? []
+      const next = turns.find(({ enteredAt = 0 }) => enteredAt > strike.until)?.enteredAt
+      // Nobody came after the last fault: the run was over. Who still waited is counted as unserved.
+      if (next === undefined || disturbed(strikes, strike, lock, next)) return []
+      const present = new Set(turns.map(({ process }) => process))
+      const near = [...present].flatMap((process) => byProcess.get(process) ?? [])
+      return [{ ms: next - strike.until, lagMs: lagWithin(near, strikes, strike.until, next) }]
+    })
+    const [first, ...others] = measured
+    if (first === undefined) return []
+    return [others.reduce((a, b) => (b.ms - b.lagMs > a.ms - a.lagMs ? b : a), first)]
+  })
+}
+
+function disturbed(all: readonly Strike[], strike: Strike, lock: string, next: number): boolean {
+  return all.some(
+    (other) =>
+      other !== strike &&
+      other.locks.includes(lock) &&
+      other.from < next &&
+      other.until > strike.until,
+  )
+}
+
+/** How long the slowest of these processes was not let run, of those that nobody had stopped. */
+function lagWithin(
+  journals: readonly Journal[],
+  strikes: readonly Strike[],
+  from: number,
+  to: number,
+): number {
+  const totals = journals.map(({ process, lags }) => {
+    const within = lags.filter(({ at, ms }) => at > from && at - ms < to)
+    const own = strikes.filter((strike) => strike.process === process)
+    const idle = within.filter(
+      ({ at, ms }) => !own.some((one) => one.from > at - ms - 100 && one.from < at),
+    )
+    return idle.reduce((sum, { ms }) => sum + ms, 0)
+  })
+  return Math.max(0, ...totals)
+}
