@@ -37,6 +37,8 @@ export interface Fault {
    * leases may then stand at once; the fence holds all the same, and the holder is told.
    */
   readonly breaksExclusion?: boolean
+  /** It needs a network that can fail between each process and the servers. */
+  readonly ofNetwork?: boolean
   /** What the ground must be able to do. */
   readonly needs?: 'keeps' | 'clock' | 'workers with clocks'
   /** How long what it needs to be whole again may take besides a lease and a look. */

@@ -44,12 +44,17 @@ export interface Ground {
   stop(): Promise<void>
 }
 
-export async function openGround(spec: GroundSpec, folder: string): Promise<Ground> {
+/** `network`: whether faults of the network are wanted, which cost a proxy for each process. */
+export async function openGround(
+  spec: GroundSpec,
+  folder: string,
+  network: boolean,
+): Promise<Ground> {
   switch (spec.on) {
     case 'one':
-      return await openServers(spec, folder, 1)
+      return await openServers(spec, folder, 1, network)
     case 'quorum':
-      return await openServers(spec, folder, 3)
+      return await openServers(spec, folder, 3, network)
     case 'by hand':
       return await openPair(spec)
     case 'sentinel':
@@ -66,7 +71,12 @@ export async function openGround(spec: GroundSpec, folder: string): Promise<Grou
 const which = ({ server }: GroundSpec) => (server === undefined ? {} : { server })
 const named = ({ name, version }: RunningServer) => `${name.split('-')[0]} ${version}`
 
-async function openServers(spec: GroundSpec, folder: string, count: number): Promise<Ground> {
+async function openServers(
+  spec: GroundSpec,
+  folder: string,
+  count: number,
+  network: boolean,
+): Promise<Ground> {
   const clock = spec.clock ? new SetClock(folder, 'server') : undefined
   const environment = clock ? await shimmed(clock) : {}
   // Without fsync, what a killed process wrote is there all the same.
@@ -79,14 +89,16 @@ async function openServers(spec: GroundSpec, folder: string, count: number): Pro
   if (first === undefined) throw new Error('no server')
   const proxies: Proxy[] = []
   const urlOf = (urls: readonly string[]) => (count === 1 ? `${urls[0]}` : `quorum:${urls.join()}`)
+  const straightUrl = urlOf(servers.map(({ url }) => url))
   return {
     spec,
     title: count === 1 ? named(first) : `quorum of ${count} ${named(first)}`,
     servers,
     proxies,
     ...(clock ? { clock } : {}),
-    straightUrl: urlOf(servers.map(({ url }) => url)),
+    straightUrl,
     async way() {
+      if (!network) return { url: straightUrl, proxies: [] }
       const own = await Promise.all(servers.map(({ port }) => startProxy({ targetPort: port })))
       proxies.push(...own)
       return { url: urlOf(own.map(({ url }) => url)), proxies: own }

@@ -47,7 +47,8 @@ export async function run(scenario: Scenario, options: RunOptions): Promise<Outc
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-chaos-'))
   reaper.watchFolder(folder)
   const library = await compiledLibrary()
-  const ground = await openGround(scenario.ground, folder)
+  const network = scenario.faults.some(({ ofNetwork }) => ofNetwork)
+  const ground = await openGround(scenario.ground, folder, network)
   let resource: Resource | undefined
   let crew: Crew | undefined
   try {

@@ -57,7 +57,12 @@ function atNextCommand(set: (proxy: Proxy) => void) {
 }
 
 const blackHole = (side: Side) => forAWhile((proxy) => proxy.blackHole(side))
-const common = { on: ['one', 'quorum'], scope: 'group', furtherMs: RECONNECT_MS } as const
+const common = {
+  ofNetwork: true,
+  on: ['one', 'quorum'],
+  scope: 'group',
+  furtherMs: RECONNECT_MS,
+} as const
 
 export const networkFaults: readonly Fault[] = [
   {
