@@ -11,8 +11,8 @@ const source = fileURLToPath(new URL('clock-shim.c', import.meta.url))
 let built: Promise<string | undefined> | undefined
 
 /**
- * Compiles what sets the clocks of single processes, and gives its path; undefined where there is no
- * C compiler, which is said in one line, and is a failure in CI.
+ * Compiles what sets the clocks of single processes, and gives its path; undefined where there is
+ * no C compiler, which is said in one line, and is a failure in CI.
  */
 export function clockShim(): Promise<string | undefined> {
   built ??= build()

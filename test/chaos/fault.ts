@@ -47,7 +47,7 @@ export interface Fault {
   readonly strike: (scene: Scene) => Promise<Struck | undefined>
 }
 
-/** The longest pause between two tries to connect, at which a connection may find a fault healed. */
+/** The longest pause between two tries to connect: a connection may find a fault healed so late. */
 export const RECONNECT_MS = 500
 
 export const between = (random: () => number, least: number, most: number): number =>

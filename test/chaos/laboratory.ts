@@ -36,6 +36,8 @@ export interface Outcome extends Verdict {
   /** The servers, with their version. */
   readonly title: string
   readonly strikesByKind: ReadonlyMap<string, number>
+  /** In how much time service had to resume. */
+  readonly recoveryMs: number
 }
 
 const maker = (name: string): string => fileURLToPath(new URL(`${name}.mjs`, import.meta.url))
@@ -79,7 +81,9 @@ export async function run(scenario: Scenario, options: RunOptions): Promise<Outc
     for (const { kind } of strikes) strikesByKind.set(kind, (strikesByKind.get(kind) ?? 0) + 1)
     const { seed } = options
     const tookMs = moment() - startedAt
-    return { ...verdict, scenario, seed, tookMs, title: ground.title, strikesByKind }
+    const { title } = ground
+    const { recoveryMs } = laboratory
+    return { ...verdict, scenario, seed, tookMs, title, strikesByKind, recoveryMs }
   } finally {
     await crew?.stop()
     resource?.stop()

@@ -4,7 +4,7 @@ import { clockShim } from './clock-shim.ts'
 import { moment } from './crew.ts'
 import { type Outcome, run } from './laboratory.ts'
 import { record } from './record.ts'
-import { line, rowOf, table } from './report.ts'
+import { line, table, tables } from './report.ts'
 
 const USAGE = `npm run chaos -- [options]
   --kind a,b     only these faults: their names as printed, such as kill-holder, soak
@@ -13,7 +13,8 @@ const USAGE = `npm run chaos -- [options]
   --seed N       where chance begins; the present time
   --parallel N   runs at the same time, 3
   --minutes N    begins no new run after so long
-  --record       writes the figures into test/chaos/RECORD.md`
+  --slack N      ms that service may take longer to resume, on a machine that others use as well
+  --record T     writes the figures into the table T of test/chaos/RECORD.md: faults or recovery`
 
 /** The long run; resolves to the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -26,7 +27,8 @@ export async function main(args: readonly string[]): Promise<number> {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       parallel: { type: 'string', default: '3' },
       minutes: { type: 'string', default: 'Infinity' },
-      record: { type: 'boolean', default: false },
+      slack: { type: 'string', default: '0' },
+      record: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -35,6 +37,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   const seed = Number(values.seed)
+  const slackMs = Number(values.slack)
   const rows = await chosen(Number(values.count), values.kind?.split(','), values.on?.split(','))
   if (rows.length === 0) {
     console.error(`Nothing is called that.\n${USAGE}`)
@@ -48,13 +51,20 @@ export async function main(args: readonly string[]): Promise<number> {
     for (;;) {
       const row = moment() < endMs ? queue.shift() : undefined
       if (row === undefined) return
-      const result = { row, outcomes: await perform(row, seed) }
+      const result = { row, outcomes: await perform(row, seed, slackMs) }
       results.push(result)
-      if (values.record) record([rowOf(row, result.outcomes)])
+      if (values.record !== undefined) record(values.record, row, result.outcomes)
     }
   }
   await Promise.all(Array.from({ length: Number(values.parallel) }, lane))
-  console.log(table(results.map(({ row, outcomes }) => rowOf(row, outcomes))))
+  for (const { head, rowOf } of Object.values(tables)) {
+    console.log(
+      table(
+        head,
+        results.map(({ row, outcomes }) => rowOf(row, outcomes)),
+      ),
+    )
+  }
   const broken = results.flatMap(({ outcomes }) => outcomes.flatMap((each) => each.violations))
   console.log(`${results.length} of ${rows.length} rows done, ${broken.length} promises broken`)
   return broken.length > 0 ? 1 : 0
@@ -80,11 +90,11 @@ async function chosen(
   )
 }
 
-async function perform({ parts }: Row, seed: number): Promise<Outcome[]> {
+async function perform({ parts }: Row, seed: number, slackMs: number): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   for (const { scenario, strikes } of parts) {
     const tell = (text: string): void => console.log(`  ${text}`)
-    const outcome = await run(scenario, { seed, strikes, forMs: 900_000, tell })
+    const outcome = await run(scenario, { seed, strikes, forMs: 900_000, slackMs, tell })
     console.log(line(outcome))
     outcomes.push(outcome)
   }

@@ -24,7 +24,7 @@ export function recoveries(
     const measured = strike.locks.flatMap((lock) => {
       const turns = byName.get(lock) ?? []
       const next = turns.find(({ enteredAt = 0 }) => enteredAt > strike.until)?.enteredAt
-      // Nobody came after the last fault: the run was over. Who still waited is counted as unserved.
+      // Nobody came after the last fault: the run was over. Who still waited counts as unserved.
       if (next === undefined || disturbed(strikes, strike, lock, next)) return []
       const present = new Set(turns.map(({ process }) => process))
       const near = [...present].flatMap((process) => byProcess.get(process) ?? [])

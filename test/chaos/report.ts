@@ -35,44 +35,74 @@ export function line({ scenario, title, seed, tookMs, figures, violations }: Out
 /** What one row of the record says, in words and numbers. */
 export type RecordRow = readonly string[]
 
-export const HEAD: RecordRow = [
-  'fault',
-  'on',
-  'faults',
-  'turns',
-  'told of a loss',
-  'overlaps untold (longest)',
-  'others in, holder asleep / told',
-  'lost by the lock alone (late writes)',
-  'refused by the fence',
-  'lost behind the fence',
-  'fence falls',
-  'leaks, hangs, crashes, unhandled, unserved',
-  'recovery median / most',
-  'machine stood still',
-  'seed',
-  'since',
-]
+interface Table {
+  readonly head: RecordRow
+  readonly rowOf: (row: Row, outcomes: readonly Outcome[]) => RecordRow
+}
 
 const sum = (all: readonly Figures[], key: NumberKey): number =>
   all.reduce((total, figures) => total + figures[key], 0)
 
 type NumberKey = { [K in keyof Figures]: Figures[K] extends number ? K : never }[keyof Figures]
 
-export function rowOf(row: Row, outcomes: readonly Outcome[]): RecordRow {
+const TITLE = ['fault', 'on'] as const
+const titleOf = ({ fault, title }: Row, outcomes: readonly Outcome[]): readonly string[] => [
+  `${fault}: ${title}`,
+  outcomes.map((outcome) => outcome.title).join(', '),
+]
+
+const seedOf = (outcomes: readonly Outcome[]): string => {
+  const broken = outcomes.reduce((total, { violations }) => total + violations.length, 0)
+  return `${outcomes[0]?.seed}${broken > 0 ? `, ${broken} BROKEN` : ''}`
+}
+
+/** The tables of RECORD.md by their names. */
+export const tables: Readonly<Record<string, Table>> = {
+  faults: {
+    head: [
+      ...TITLE,
+      'faults',
+      'turns',
+      'told of a loss',
+      'overlaps untold (longest)',
+      'others in, holder asleep / told',
+      'lost by the lock alone (late writes)',
+      'refused by the fence',
+      'lost behind the fence',
+      'fence falls',
+      'leaks, hangs, crashes, unhandled, unserved',
+      'seed',
+      'since',
+    ],
+    rowOf: faultsRow,
+  },
+  recovery: {
+    head: [
+      ...TITLE,
+      'measured',
+      'median',
+      '9 of 10',
+      'most',
+      'promised',
+      'stood still',
+      'seed',
+      'since',
+    ],
+    rowOf: recoveryRow,
+  },
+}
+
+function faultsRow(row: Row, outcomes: readonly Outcome[]): RecordRow {
   const all = outcomes.map(({ figures }) => figures)
   const add = (key: NumberKey): number => sum(all, key)
-  const most = (key: NumberKey): number => Math.max(0, ...all.map((figures) => figures[key]))
-  const recovery = spread(all.flatMap(({ recoveryMs }) => recoveryMs))
   const mayOverlap = row.parts.some(({ scenario }) =>
     scenario.faults.some(({ breaksExclusion }) => breaksExclusion),
   )
-  const longest = add('overlaps') > 0 ? ` (${Math.round(most('longestOverlapMs'))} ms)` : ''
+  const most = Math.max(0, ...all.map(({ longestOverlapMs }) => longestOverlapMs))
+  const longest = add('overlaps') > 0 ? ` (${Math.round(most)} ms)` : ''
   const quiet = (['leaks', 'hangs', 'crashes', 'unhandled', 'unserved'] as const).map(add)
-  const broken = outcomes.reduce((total, { violations }) => total + violations.length, 0)
   return [
-    `${row.fault}: ${row.title}`,
-    outcomes.map(({ title }) => title).join(', '),
+    ...titleOf(row, outcomes),
     String(add('strikes')),
     String(add('turns')),
     String(add('told')),
@@ -83,9 +113,28 @@ export function rowOf(row: Row, outcomes: readonly Outcome[]): RecordRow {
     String(add('fencedLost')),
     String(add('fenceFalls')),
     quiet.some((each) => each > 0) ? quiet.join(', ') : '0',
-    recovery ? `${recovery.median} / ${recovery.most} ms` : '',
-    `${Math.round(most('lagMs'))} ms`,
-    `${outcomes[0]?.seed}${broken > 0 ? `, ${broken} BROKEN` : ''}`,
+    seedOf(outcomes),
+    VERSION,
+  ]
+}
+
+function recoveryRow(row: Row, outcomes: readonly Outcome[]): RecordRow {
+  const sorted = outcomes.flatMap(({ figures }) => figures.recoveryMs).sort((a, b) => a - b)
+  const at = (share: number): string => {
+    const ms = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+    return ms === undefined ? '' : `${Math.round(ms)} ms`
+  }
+  const promised = Math.max(...outcomes.map(({ recoveryMs }) => recoveryMs))
+  const lag = Math.max(0, ...outcomes.map(({ figures }) => figures.lagMs))
+  return [
+    ...titleOf(row, outcomes),
+    String(sorted.length),
+    at(0.5),
+    at(0.9),
+    at(1),
+    `${promised} ms`,
+    `${Math.round(lag)} ms`,
+    seedOf(outcomes),
     VERSION,
   ]
 }
@@ -96,7 +145,7 @@ const VERSION: string = (
   }
 ).version
 
-export function table(rows: readonly RecordRow[]): string {
+export function table(head: RecordRow, rows: readonly RecordRow[]): string {
   const text = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [text(HEAD), text(HEAD.map(() => '---')), ...rows.map(text)].join('\n')
+  return [text(head), text(head.map(() => '---')), ...rows.map(text)].join('\n')
 }
