@@ -157,6 +157,19 @@ describeServers('replicas that must have a lease', (name) => {
     }
   })
 
+  it('are asked by a connection whose end makes the time of its server unknown', async () => {
+    const client = new Redis(primary.port, { lazyConnect: true })
+    const engine = redis(client, { replicas: { min: 1 } })
+    const one = createHoldfast({ engine })
+    await take(one, 'job')
+    expect(engine.fenceMicros?.()).toBeGreaterThan(0)
+    const all = await primary.cli('client', 'list')
+    const id = /^id=(\d+) .*cmd=wait\b/m.exec(all)?.[1] ?? ''
+    await primary.call('client', 'kill', 'id', id)
+    await until(() => engine.fenceMicros?.() === undefined, { what: 'the time to be forgotten' })
+    await one.close()
+  })
+
   it('are counted: one of two is too few', async () => {
     const { holdfast: one } = await holdfast({ replicas: { min: 2, timeoutMs: 50 } })
     const two = { ...TOO_FEW, min: 2, confirmed: 1, timeoutMs: 50 }

@@ -71,7 +71,7 @@ export class RedisEngine implements Engine {
       message: (text, server) => this.#news.deliver(text, replicas ? undefined : server),
       ready: () => this.#news.lookAll(),
     })
-    port.onBreak((server) => this.#times.forget(server))
+    for (const each of [port, replicas]) each?.onBreak((server) => this.#times.forget(server))
     port.onMove(() => this.#news.lookMoved((place) => this.#channel(place)))
   }
 

@@ -76,6 +76,11 @@ export class ReplicaWrites {
     return await lane.send({ name, args, matters, options: { ...options, server, pinned: true } })
   }
 
+  /** See `RedisPort.onBreak`: its answers come over connections of its own. */
+  onBreak(listener: (server: string) => void): void {
+    this.#port.onBreak(listener)
+  }
+
   async close(): Promise<void> {
     await this.#port.close()
   }
