@@ -324,7 +324,7 @@ describe('handovers of several processes that calls go wrong for', () => {
   it('never overlap, and their fences rise', async () => {
     const first = seed(import.meta.url)
     for (let world = 0; world < 10; world++) await storm(first + world)
-  })
+  }, 60_000)
 })
 
 /** Several processes with several callers each on one mutex, while calls get lost and late. */
