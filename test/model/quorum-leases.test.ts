@@ -23,11 +23,15 @@ describe('the leases of a quorum, explored to the end', () => {
     'a minority renews',
     'a majority of those that answer',
   ]
-  it.each([...wrong, ...slow])('overlap where the protocol is another: %s', (variant) => {
-    const { states, overlap } = exploreLeases({ ...SMALL, faults: 1, variant })
-    console.log(`${variant}: an overlap of ${overlap?.length} steps after ${states} states`)
-    expect(overlap).toBeDefined()
-  })
+  it.each([...wrong, ...slow])(
+    'overlap where the protocol is another: %s',
+    { timeout: 600_000 },
+    (variant) => {
+      const { states, overlap } = exploreLeases({ ...SMALL, faults: 1, variant })
+      console.log(`${variant}: an overlap of ${overlap?.length} steps after ${states} states`)
+      expect(overlap).toBeDefined()
+    },
+  )
 })
 
 describe('the leases of a quorum, walked by chance', () => {
@@ -54,7 +58,7 @@ describe('the leases of a quorum, walked by chance', () => {
     expect(flawOf({ ...FIVE, faults: 6, wipes: 4 }, random)).toBeUndefined()
   })
 
-  it('block each other where the beaten keep what they have', () => {
+  it('block each other where the beaten keep what they have', { timeout: 60_000 }, () => {
     // Always the same walks: how many are needed is known.
     const config = { ...FIVE, nodes: 3, faults: 0, variant: 'keeps what it was granted' } as const
     expect(flawOf({ ...config, variant: 'holdfast' }, randomFrom(1))).toBeUndefined()

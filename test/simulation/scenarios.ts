@@ -5,6 +5,8 @@ export interface Fault {
   readonly kind:
     | 'pause'
     | 'crash'
+    /** The process closes its Holdfast and another one starts. */
+    | 'restart'
     | 'cut requests'
     | 'cut answers'
     | 'cut off'
@@ -36,6 +38,10 @@ export interface Workload {
   readonly force: number
   /** Chance that a lease is not renewed. */
   readonly lapses: number
+  /** Chance that a lease has a minimum hold, and that it keeps others out after its loss. */
+  readonly rests: number
+  /** Chance that a mutex is handed over within its process. */
+  readonly handover: number
 }
 
 export interface Scenario {
@@ -67,6 +73,20 @@ const BUSY: Workload = {
   tries: 0.1,
   force: 0,
   lapses: 0.1,
+  rests: 0,
+  handover: 0,
+}
+
+/** So many want one lock that there is always a line. */
+const CROWD: Workload = {
+  ...BUSY,
+  processes: 8,
+  workers: 3,
+  names: 1,
+  ttlMs: [500, 2_000],
+  holdMs: [1, 60],
+  thinkMs: [1, 60],
+  timeout: 0.1,
 }
 
 const ALL_KINDS = ['mutex', 'semaphore', 'read-write', 'election'] as const
@@ -74,13 +94,17 @@ const QUORUM_KINDS = ['mutex', 'election'] as const
 
 const PAUSES: Fault = { kind: 'pause', everyMs: [500, 5_000], forMs: [200, 8_000] }
 const CRASHES: Fault = { kind: 'crash', everyMs: [2_000, 10_000], forMs: [1, 500] }
+const LEAVES: Fault = { kind: 'restart', everyMs: [2_000, 8_000], forMs: [1, 500] }
 const RESTARTS: Fault = { kind: 'server down', everyMs: [2_000, 8_000], forMs: [50, 3_000] }
-const CUTS: readonly Fault[] = [
+const CUTS: readonly [Fault, Fault, Fault] = [
   { kind: 'cut off', everyMs: [1_000, 6_000], forMs: [100, 4_000] },
   { kind: 'cut requests', everyMs: [1_000, 6_000], forMs: [100, 3_000] },
   { kind: 'cut answers', everyMs: [1_000, 6_000], forMs: [100, 3_000] },
 ]
 const LOSSES: Fault = { kind: 'data loss', everyMs: [3_000, 9_000], forMs: [100, 2_000] }
+
+/** Away for longer than any lease lasts, as docs/quorum.md asks. */
+const LONG_LOSSES: Fault = { kind: 'data loss', everyMs: [6_000, 12_000], forMs: [5_500, 8_000] }
 
 const base = { weather: ROUGH, drift: 0.004, forMs: 40_000, workload: BUSY } as const
 
@@ -108,6 +132,48 @@ export const SCENARIOS: readonly Scenario[] = [
     nodes: 0,
     workload: { ...BUSY, kinds: ALL_KINDS, force: 0.05 },
     faults: [LOSSES, PAUSES, CRASHES],
+  },
+  {
+    ...base,
+    title: 'one server, a crowd',
+    nodes: 0,
+    workload: CROWD,
+    faults: [PAUSES, CRASHES, LEAVES, CUTS[0]],
+  },
+  {
+    ...base,
+    title: 'one server, minimum holds, lock delays and handovers',
+    nodes: 0,
+    workload: { ...CROWD, names: 2, rests: 0.3, handover: 0.5 },
+    faults: [PAUSES, CRASHES, LEAVES],
+  },
+  {
+    ...base,
+    title: 'one server, data lost for longer than a lease',
+    nodes: 0,
+    workload: { ...BUSY, kinds: ALL_KINDS },
+    faults: [LONG_LOSSES, PAUSES],
+  },
+  {
+    ...base,
+    title: 'three servers, a crowd',
+    nodes: 3,
+    workload: { ...CROWD, kinds: QUORUM_KINDS },
+    faults: [PAUSES, CRASHES, LEAVES, CUTS[0]],
+  },
+  {
+    ...base,
+    title: 'three servers, minimum holds, lock delays and handovers',
+    nodes: 3,
+    workload: { ...CROWD, rests: 0.3, handover: 0.5 },
+    faults: [PAUSES, LEAVES, ...CUTS],
+  },
+  {
+    ...base,
+    title: 'three servers, data lost for longer than a lease',
+    nodes: 3,
+    workload: { ...BUSY, names: 1, kinds: QUORUM_KINDS },
+    faults: [LONG_LOSSES, PAUSES, CRASHES, ...CUTS],
   },
   {
     ...base,
@@ -151,5 +217,8 @@ export const SCENARIOS: readonly Scenario[] = [
 
 /** Whether everything is given that exclusion rests on. */
 export function isExclusive({ faults, workload }: Scenario): boolean {
-  return workload.force === 0 && faults.every(({ kind }) => kind !== 'data loss')
+  const [, longestMs] = workload.ttlMs
+  const isBorne = ({ kind, forMs, most = 1 }: Fault) =>
+    kind !== 'data loss' || (most === 1 && forMs[0] > longestMs)
+  return workload.force === 0 && faults.every(isBorne)
 }

@@ -29,7 +29,7 @@ describe('everything together, in simulated time', () => {
     console.log(`${histories} histories, ${steps} steps: ${JSON.stringify(totals)}`)
   })
 
-  it('is decided by its seed alone', async () => {
+  it('is decided by its seed alone', { timeout: 60_000 }, async () => {
     const scenario = SCENARIOS.at(-1)!
     const short = { ...scenario, forMs: 10_000 }
     const [once, again, other] = [await play(short, 7), await play(short, 7), await play(short, 8)]

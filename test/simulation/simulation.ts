@@ -26,8 +26,11 @@ interface Process {
   readonly wires: readonly Wire[]
   readonly holdfast: Holdfast
   readonly doing: Map<symbol, string>
-  readonly done: Promise<unknown>
+  /** Its workers, each until it has ended. */
+  readonly working: Promise<void>[]
   dead: boolean
+  /** It closes, or has. */
+  leaving: boolean
 }
 
 /** Patience with what must come to an end once nothing fails any more. */
@@ -128,7 +131,7 @@ class World {
     const closing = Promise.all(this.#living.map(({ holdfast }) => holdfast.close()))
     const failed = await this.#finish(closing, PATIENCE_MS)
     if (failed !== undefined) this.#judge.note('nothing leaked', `close: ${failed}`)
-    const done = Promise.all(this.#living.map((process) => process.done))
+    const done = Promise.all(this.#living.flatMap(({ working }) => working))
     const working = await this.#finish(done, PATIENCE_MS)
     if (working !== undefined) this.#judge.note('nothing leaked', `workers: ${working}`)
     await this.#advance(10_000)
@@ -171,13 +174,22 @@ class World {
     const holdfast = createHoldfast({ engine, clock, random })
     const doing = new Map<symbol, string>()
     const { workload } = this.#scenario
-    const over = () => this.#over
+    const over = () => this.#over || process.leaving
     const around = { name, holdfast, clock, chance: this.#chance, judge: this.#judge }
     const workers = this.#over ? 0 : workload.workers
-    const done = Promise.all(
-      Array.from({ length: workers }, () => work({ ...around, workload, over, doing })),
-    )
-    const process: Process = { name, clock, wires, holdfast, doing, done, dead: false }
+    const process: Process = {
+      name,
+      clock,
+      wires,
+      holdfast,
+      doing,
+      working: [],
+      dead: false,
+      leaving: false,
+    }
+    for (let count = workers; count > 0; count--) {
+      process.working.push(work({ ...around, workload, over, doing }))
+    }
     this.#processes.push(process)
     return process
   }
@@ -223,7 +235,7 @@ class World {
 
   /** Lets a fault happen, where it can; gives back what ends it. */
   #hit({ kind, most = 1 }: Fault): (() => void) | undefined {
-    const running = this.#living.filter(({ clock }) => clock.runs)
+    const running = this.#living.filter(({ clock, leaving }) => clock.runs && !leaving)
     const process = running.length === 0 ? undefined : this.#chance.of(running)
     const server = this.#chance.of(this.#servers)
     switch (kind) {
@@ -232,6 +244,8 @@ class World {
         return process && (() => process.clock.resume())
       case 'crash':
         return process && this.#crash(process)
+      case 'restart':
+        return process && this.#restart(process)
       case 'server down':
       case 'data loss': {
         const down = this.#servers.filter(({ up }) => !up).length
@@ -260,6 +274,17 @@ class World {
   #crash(process: Process): () => void {
     process.dead = true
     process.clock.kill()
+    return () => {
+      if (!this.#over) this.#start()
+    }
+  }
+
+  /** Closes as a program does that ends, and starts another. */
+  #restart(process: Process): () => void {
+    process.leaving = true
+    process.holdfast.close().catch((error: unknown) => {
+      this.#judge.note('nothing leaked', `${process.name} does not close: ${String(error)}`)
+    })
     return () => {
       if (!this.#over) this.#start()
     }

@@ -74,6 +74,7 @@ async function take(
   const options = {
     ttlMs: Math.ceil(chance.between(workload.ttlMs)),
     renew: !chance.happens(workload.lapses),
+    ...(chance.happens(workload.rests) ? { minHoldMs: 100, lockDelayMs: 300 } : {}),
   }
   const cancel = new AbortController()
   const cancelling = chance.happens(workload.cancel)
@@ -89,7 +90,7 @@ async function take(
       return { lease: await holdfast.election(name).campaign(waiting), capacity: 1 }
     }
     if (kind === 'mutex') {
-      const lock = holdfast.mutex(name)
+      const lock = holdfast.mutex(name, { handover: chance.happens(workload.handover) })
       const lease = tries ? await lock.tryAcquire(options) : await lock.acquire(waiting)
       return lease === null ? undefined : { lease, capacity: 1 }
     }

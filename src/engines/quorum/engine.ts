@@ -105,7 +105,7 @@ export class QuorumEngine implements Engine {
       const [standing] = await this.#renewals.renew([{ place: claim, seat: known }])
       if (standing?.state === 'held') return standing
       if (standing?.state === 'unknown') throw standing.error
-      this.#seats.drop(claim)
+      this.#seats.drop(claim, known)
     }
     return await this.#attempt(this.#seats.of(claim), claim, false)
   }
@@ -127,7 +127,7 @@ export class QuorumEngine implements Engine {
     }
     try {
       const standing = await new Attempt(this.#parts, seat, claim, looking && !fresh).run()
-      if (standing.state === 'absent') this.#seats.drop(claim)
+      if (standing.state === 'absent') this.#seats.drop(claim, seat)
       return standing
     } catch (error) {
       if (this.#closing !== undefined) throw closedError(claim.name)
@@ -158,6 +158,8 @@ export class QuorumEngine implements Engine {
         if (moved?.aborted === true) return undefined
         throw error
       })
+      // A place that was lost may have been asked for again: nothing that is known of it counts.
+      if (this.#seats.get(place) !== seat) return LOOK
       if (news === undefined || seat === undefined) continue
       if (news.state !== 'held') return LOOK
       if (seat.state === 'held') continue
@@ -192,7 +194,7 @@ export class QuorumEngine implements Engine {
     let next = 0
     return places.map((place, index) => {
       const standing = looked[index] ?? (renewed[next++] as Standing | Unknown)
-      if (standing.state === 'absent') this.#seats.drop(place)
+      if (standing.state === 'absent') this.#seats.drop(place, seated[index]?.seat)
       return standing
     })
   }
@@ -208,7 +210,8 @@ export class QuorumEngine implements Engine {
       ) {
         const standing = await this.#renewals.lineOf(seat, seat.turnstile)
         if (standing?.state === 'waiting') seat.ahead = standing.ahead
-        if (standing?.state === 'absent') return standing
+        // An attempt that has begun meanwhile knows more.
+        if (standing?.state === 'absent' && seat.attempt === undefined) return standing
         if (standing?.state === 'held') seat.grants.add(seat.turnstile)
         if (standing?.state === 'waiting' && standing.ahead > 0) return standing
       }
@@ -221,7 +224,7 @@ export class QuorumEngine implements Engine {
   async release(place: Place, options: ReleaseOptions = {}): Promise<boolean> {
     this.#assertOpen(place.name)
     const seat = this.#seats.get(place)
-    this.#seats.drop(place)
+    this.#seats.drop(place, seat)
     return await release(this.#parts, place, seat, options)
   }
 

@@ -56,6 +56,11 @@ export class Seat {
     this.#move()
   }
 
+  /** There may be another seat for the place: whoever listens here should look. */
+  retire(): void {
+    this.#move()
+  }
+
   /** Notes a give-back. The node is clean only when those before it are answered as well. */
   owe(node: Node, leaving: Promise<boolean>): void {
     const before = this.leaving.get(node) ?? true

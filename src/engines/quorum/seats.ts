@@ -33,11 +33,13 @@ export class Seats {
     return seat
   }
 
-  drop(place: Place): void {
+  /** Forgets a seat, if it is still the one of its place. */
+  drop(place: Place, seat: Seat | undefined): void {
     const key = keyOf(place)
-    const seat = this.#seats.get(key)
+    if (seat === undefined || this.#seats.get(key) !== seat) return
     this.#seats.delete(key)
-    if (seat !== undefined && seat.leaving.size > 0) this.#remember(key, seat)
+    seat.retire()
+    if (seat.leaving.size > 0) this.#remember(key, seat)
   }
 
   #remember(key: string, seat: Seat): void {

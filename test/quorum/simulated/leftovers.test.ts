@@ -3,6 +3,7 @@ import { MemoryStore, memory } from 'holdfast/memory'
 import { quorum } from 'holdfast/quorum'
 import { place, SimulatedClock, seededRandom, settled } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
+import type { Standing } from '../../../src/core/engine.ts'
 import { EngineError } from '../../../src/core/errors.ts'
 import { watch } from '../../support/rig.ts'
 
@@ -154,6 +155,37 @@ describe('a waiter behind a lock that nobody uses any more', () => {
     await one.value?.release()
     await other.value?.release()
     await holdfast.close()
+  })
+})
+
+describe('a place that was lost while somebody listens for it', () => {
+  it('is looked at instead, since it may have been asked for again', async () => {
+    const { clock, engines, over } = world()
+    const others = place('lock', { ttlMs: 600_000 })
+    for (const each of engines()) await each.acquire(now(others))
+    const nodes = engines()
+    const [first] = nodes as [Engine]
+    const engine = over(nodes)
+    const asked = place('lock', { waitTtlMs: 1_000 })
+    const waits = { ...asked, wait: true }
+    expect(await engine.acquire(waits)).toMatchObject({ state: 'waiting' })
+    let hear = (_: Standing) => {}
+    first.wait = () =>
+      new Promise((resolve) => {
+        hear = resolve
+      })
+    const news = watch(engine.wait(asked, new AbortController().signal))
+    await settled()
+    // Nothing was heard of the place for longer than it lives.
+    await clock.advance(1_500)
+    expect(await engine.renew([asked])).toMatchObject([{ state: 'absent' }])
+    expect(await engine.acquire(waits)).toMatchObject({ state: 'waiting' })
+    hear({ state: 'held', fence: 1, deadline: clock.now() + 1_000 })
+    await settled()
+    expect(news.value).toMatchObject({ state: 'waiting', lookMs: 0 })
+    await engine.release(asked)
+    await clock.advance(1_000)
+    await engine.close()
   })
 })
 
