@@ -29,7 +29,7 @@ export interface Held {
 /** Looks at every process at once, by the true time, and notes what must not be. */
 export class Judge {
   readonly breaches: Breach[] = []
-  readonly counts = { grants: 0, writes: 0, refusedWrites: 0 }
+  readonly counts: Record<string, number> = {}
   readonly #world: SimulatedClock
   readonly #resources = new Map<string, Resource>()
   readonly #exclusive: boolean
@@ -40,6 +40,10 @@ export class Judge {
     this.#exclusive = exclusive
   }
 
+  count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1
+  }
+
   note(check: Check, what: string): void {
     this.breaches.push({ check, atMs: Math.round(this.#world.now()), what })
   }
@@ -48,7 +52,7 @@ export class Judge {
   granted(lease: Lease, by: string, capacity: number): Held {
     const resource = this.#resource(lease.name, capacity)
     const held = { lease, by, permits: lease.permits, grant: ++this.#grants, over: false }
-    this.counts.grants++
+    this.count('granted')
     resource.leases.add(held)
     this.#fences(resource, held)
     this.look(lease.name)
@@ -98,13 +102,13 @@ export class Judge {
   write({ lease, grant, by }: Held, value: number): void {
     const resource = this.#resource(lease.name, 1)
     if (lease.fence < resource.seenFence) {
-      this.counts.refusedWrites++
+      this.count('write refused')
       return
     }
     resource.seenFence = lease.fence
     resource.value = value
     resource.writes++
-    this.counts.writes++
+    this.count('written')
     const { name, fence } = lease
     if (resource.value !== resource.writes) {
       this.note('resource never goes back', `${name}: ${by} overwrote a write, fence ${fence}`)

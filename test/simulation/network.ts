@@ -64,7 +64,12 @@ export class Network {
   readonly chance: Chance
   weather: Weather
   /** Messages that were lost, sent twice or overtaken. */
-  readonly counts = { lost: 0, duplicated: 0, straggled: 0, messages: 0 }
+  readonly counts = {
+    messages: 0,
+    'messages lost': 0,
+    'messages twice': 0,
+    'messages overtaken': 0,
+  }
   /** Messages under way. */
   flying = 0
 
@@ -78,11 +83,11 @@ export class Network {
     const { delayMs, lose = 0, straggle = 0 } = this.weather
     this.counts.messages++
     if (cut || this.chance.happens(lose)) {
-      this.counts.lost++
+      this.counts['messages lost']++
       return
     }
     const straggles = this.chance.happens(straggle)
-    if (straggles) this.counts.straggled++
+    if (straggles) this.counts['messages overtaken']++
     this.flying++
     this.world.setTimer(
       () => {
@@ -95,7 +100,7 @@ export class Network {
 
   copies(): number {
     const twice = this.chance.happens(this.weather.duplicate ?? 0)
-    if (twice) this.counts.duplicated++
+    if (twice) this.counts['messages twice']++
     return twice ? 2 : 1
   }
 }

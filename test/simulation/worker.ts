@@ -36,7 +36,8 @@ export async function work(around: Surroundings): Promise<void> {
     try {
       await turn(around, (what) => doing.set(own, `${name} ${what}`))
     } catch (error) {
-      if (error !== CANCELLED && !(error instanceof HoldfastError)) {
+      if (error === CANCELLED) judge.count('cancelled')
+      else if (!(error instanceof HoldfastError)) {
         judge.note('nothing leaked', `${name}: unexpected ${String(error)}`)
       }
     } finally {
@@ -51,6 +52,7 @@ async function turn(around: Surroundings, tell: (what: string) => void): Promise
   const name = `${kind} ${Math.floor(chance.between([0, workload.names]))}`
   if (chance.happens(workload.force)) {
     tell(`breaks ${name}`)
+    around.judge.count('broken')
     await holdfast.forceRelease(name)
     return
   }
@@ -67,7 +69,7 @@ interface Taken {
 }
 
 async function take(
-  { chance, clock, workload, holdfast }: Surroundings,
+  { chance, clock, judge, workload, holdfast }: Surroundings,
   kind: Workload['kinds'][number],
   name: string,
 ): Promise<Taken | undefined> {
@@ -107,8 +109,9 @@ async function take(
     const lease = tries ? await lock.tryAcquire(options) : await lock.acquire(waiting)
     return lease === null ? undefined : { lease, capacity: ALL }
   } catch (error) {
-    if (error instanceof AcquireTimeoutError) return undefined
-    throw error
+    if (!(error instanceof AcquireTimeoutError)) throw error
+    judge.count('timed out')
+    return undefined
   } finally {
     cancelling?.cancel()
   }
@@ -132,6 +135,7 @@ async function hold(
     if (value !== undefined) judge.write(held, value + 1)
     if (chance.happens(0.05) && !lease.signal.aborted) await linger(lease, clock)
   } finally {
+    if (lease.signal.aborted) judge.count('lost')
     // Over at the latest when its holder begins to give it back.
     judge.ended(held)
     await lease.release()

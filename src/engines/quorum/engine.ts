@@ -210,6 +210,7 @@ export class QuorumEngine implements Engine {
       ) {
         const standing = await this.#renewals.lineOf(seat, seat.turnstile)
         if (standing?.state === 'waiting') seat.ahead = standing.ahead
+        if (this.#seats.get(place) !== seat) return { state: 'absent' }
         // An attempt that has begun meanwhile knows more.
         if (standing?.state === 'absent' && seat.attempt === undefined) return standing
         if (standing?.state === 'held') seat.grants.add(seat.turnstile)

@@ -169,7 +169,7 @@ describe('a place that was lost while somebody listens for it', () => {
     const asked = place('lock', { waitTtlMs: 1_000 })
     const waits = { ...asked, wait: true }
     expect(await engine.acquire(waits)).toMatchObject({ state: 'waiting' })
-    let hear = (_: Standing) => {}
+    let hear: (news: Standing) => void = () => {}
     first.wait = () =>
       new Promise((resolve) => {
         hear = resolve
