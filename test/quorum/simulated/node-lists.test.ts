@@ -139,7 +139,7 @@ describe('processes whose lists of nodes are the same', () => {
       await one.close()
       await other.close()
     }
-  }, 60_000)
+  })
 
   it('are told nothing while one of them does not reach a node', async () => {
     const { clock, told, over, use } = world()
