@@ -111,11 +111,14 @@ export class QuorumEngine implements Engine {
   }
 
   /** One attempt at a time for each seat: whoever else asks gets its outcome. */
-  #attempt(seat: Seat, claim: Claim, looking: boolean): Promise<Standing> {
-    const attempt = (seat.attempt ??= this.#run(seat, claim, looking).finally(() => {
+  async #attempt(seat: Seat, claim: Claim, looking: boolean): Promise<Standing> {
+    // Another attempt may have won while this one was made ready: it must not be asked for again.
+    const { fence, deadline } = seat
+    if (seat.state === 'held') return { state: 'held', fence, deadline }
+    seat.attempt ??= this.#run(seat, claim, looking).finally(() => {
       seat.attempt = undefined
-    }))
-    return attempt
+    })
+    return await seat.attempt
   }
 
   async #run(seat: Seat, claim: Claim, looking: boolean): Promise<Standing> {
