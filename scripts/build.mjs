@@ -11,6 +11,9 @@ const tsc = createRequire(import.meta.url)
   .resolve('typescript/package.json')
   .replace('package.json', 'bin/tsc')
 
+// The rights of the files go into the package: the same whoever builds it.
+process.umask(0o022)
+
 // Compiled beside it and moved, so that a program that runs from dist/ meets the old or the new
 // one.
 rmSync(fresh, { recursive: true, force: true })

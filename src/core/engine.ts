@@ -248,6 +248,7 @@ export interface Engine {
   release(place: Place, options?: ReleaseOptions): Promise<boolean>
   /** What the lock looks like, or `null` when nobody holds it or waits for it. */
   inspect(name: string): Promise<LockState | null>
+  /** One page of the names that are held or waited for. */
   list(query: ListQuery): Promise<LockPage>
   /**
    * About what a fence would be drawn from now, in microseconds, rather late than early; `undefined`

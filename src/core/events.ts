@@ -29,6 +29,7 @@ export interface HoldfastEvents {
   readonly error: { readonly name: string | undefined; readonly error: unknown }
 }
 
+/** What `Holdfast.on` calls with each event of this kind. */
 export type Listener<K extends keyof HoldfastEvents> = (event: HoldfastEvents[K]) => void
 
 /** Listeners by event. A listener that throws is reported as `error` and stops nobody. */

@@ -11,59 +11,33 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  cleanEnvironment,
+  doors,
+  installAlone,
+  manifest,
+  pack,
+  peers,
+  root,
+  run,
+} from '../support/packed.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-package-'))
 const alone = join(folder, 'alone')
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  version: string
-  exports: Record<string, unknown>
-}
-const doors = Object.keys(manifest.exports)
-  .filter((subpath) => subpath !== './package.json')
-  .map((subpath) => subpath.replace(/^\./, 'holdfast'))
-
-/** Doors that cannot be opened without an optional peer. */
-const peers: Readonly<Record<string, string>> = { 'holdfast/opentelemetry': '@opentelemetry/api' }
 
 let tarball = ''
-let packed: string[] = []
-
-/** The environment of a user: nothing that npm and the test runner set for this project. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
-  const ours = /^(npm_(package|lifecycle|config_local_prefix)|VITEST|NODE_OPTIONS|NODE_ENV|CI$)/
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
-}
-
-function run(command: string, args: readonly string[], cwd: string): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    env: cleanEnvironment(),
-    timeout: 150_000,
-  })
-  if (error) throw error
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${status}\n${stdout}\n${stderr}`)
-  return stdout
-}
+let packed: readonly string[] = []
 
 const node = (code: string): string => run(process.execPath, ['-e', code], alone)
 const tool = (name: string, ...args: string[]): string =>
   run(join(root, 'node_modules/.bin', name), args, root)
 
 beforeAll(() => {
-  if (!existsSync(join(root, 'dist'))) throw new Error('dist/ is missing: run `npm run build`')
-  const [report] = JSON.parse(
-    run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root),
-  ) as { filename: string; files: { path: string }[] }[]
-  if (!report) throw new Error('npm pack reported nothing')
-  tarball = join(folder, report.filename)
-  packed = report.files.map(({ path }) => path)
-  mkdirSync(alone)
-  writeFileSync(join(alone, 'package.json'), '{ "name": "alone", "private": true }\n')
-  run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball], alone)
+  const report = pack(folder)
+  tarball = report.tarball
+  packed = report.files
+  installAlone(tarball, alone)
 })
 
 afterAll(() => {

@@ -95,7 +95,12 @@ function refuseVainTls(url: string, { tls }: ParsedRedisUrl, given: TlsOptions |
 export async function openRedis(
   url: string,
   options: RedisUrlOptions = {},
-): Promise<Engine & { ping(): Promise<void> }> {
+): Promise<
+  Engine & {
+    /** Rejects with `EngineError` where the server does not answer, or not as it must. */
+    ping(): Promise<void>
+  }
+> {
   const parsed = parseRedisUrl(url)
   const asked = replicasOf(parsed)
   const { port, settings, replicas } = readOptions(

@@ -38,12 +38,15 @@ export interface World {
 
 /** What the properties need of a test runner; those of Vitest and `node:test` fit. */
 export interface TestRunner {
+  /** Groups tests. */
   readonly describe: (title: string, body: () => void) => unknown
+  /** Declares one test. */
   readonly it: (title: string, body: (context: TestContext) => Promise<void>) => unknown
 }
 
 /** What a test runner hands to a test. */
 export interface TestContext {
+  /** Ends the test as skipped; the note says what is missing. */
   skip(note?: string): unknown
 }
 
@@ -58,6 +61,7 @@ export interface Needs {
 
 /** Where a group of properties is declared. */
 export interface Suite {
+  /** Groups tests. */
   readonly describe: (title: string, body: () => void) => unknown
   readonly property: (title: string, needs: Needs, body: (world: World) => Promise<void>) => void
 }

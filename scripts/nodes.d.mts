@@ -1,0 +1,1 @@
+export function obtainNode(major: number): Promise<string>
