@@ -7,7 +7,7 @@ import {
   UnsupportedError,
 } from 'holdfast'
 import { describe, expect, it } from 'vitest'
-import { closedError, quote } from './errors.ts'
+import { closedError, quote, StaleFenceError } from './errors.ts'
 
 const mutex = { kind: 'mutex', capacity: 1 } as const
 const engine = { engine: 'redis', operation: 'acquire', transient: true, problem: 'gone' } as const
@@ -17,6 +17,7 @@ describe('errors', () => {
     [new AcquireTimeoutError('m', 5, {}), 'AcquireTimeoutError', 'HOLDFAST_ACQUIRE_TIMEOUT'],
     [new LeaseLostError('m', 7, 'expired'), 'LeaseLostError', 'HOLDFAST_LEASE_LOST'],
     [new EngineError({ ...engine, outcome: 'none' }), 'EngineError', 'HOLDFAST_ENGINE_FAILED'],
+    [new StaleFenceError('k', 1, 2), 'StaleFenceError', 'HOLDFAST_STALE_FENCE'],
     [new ShapeError('m', mutex, null), 'ShapeError', 'HOLDFAST_SHAPE_MISMATCH'],
     [new UnsupportedError('no'), 'UnsupportedError', 'HOLDFAST_UNSUPPORTED'],
     [closedError(), 'HoldfastError', 'HOLDFAST_CLOSED'],

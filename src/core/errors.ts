@@ -5,6 +5,7 @@ import type { Occupant, Shape } from './engine.ts'
 export type ErrorCode =
   | 'HOLDFAST_ACQUIRE_TIMEOUT'
   | 'HOLDFAST_LEASE_LOST'
+  | 'HOLDFAST_STALE_FENCE'
   | 'HOLDFAST_ENGINE_FAILED'
   | 'HOLDFAST_TOO_FEW_REPLICAS'
   | 'HOLDFAST_NO_QUORUM'
@@ -87,6 +88,31 @@ export class LeaseLostError extends HoldfastError {
     )
     this.reason = reason
     this.fence = fence
+  }
+}
+
+/**
+ * A resource refused a write, because it has seen a larger fence: whoever writes lost its lease,
+ * and somebody else was granted the lock since. Nothing was written.
+ */
+export class StaleFenceError extends HoldfastError {
+  override readonly name = 'StaleFenceError'
+  /** What was to be written, such as a key. */
+  readonly resource: string
+  /** The fence of the write. */
+  readonly fence: number
+  /** The larger one that the resource has seen. */
+  readonly later: number
+
+  constructor(resource: string, fence: number, later: number) {
+    super(
+      'HOLDFAST_STALE_FENCE',
+      `A write to ${quote(resource)} with fence ${fence} was refused, because fence ${later} was ` +
+        'seen there. The lease is lost and another holder has written since: stop.',
+    )
+    this.resource = resource
+    this.fence = fence
+    this.later = later
   }
 }
 

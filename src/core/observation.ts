@@ -72,7 +72,8 @@ async function* looks(
         last = leader
         yield leader
       } catch (error) {
-        if (core.closed) return undefined
+        // A failure that comes together with the end is nobody's any more.
+        if (end.signal.aborted) return undefined
         if (!(error instanceof EngineError && error.transient)) throw error
         if (!failing) events.emit('error', { name, error })
         failing = true

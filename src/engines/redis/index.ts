@@ -15,6 +15,8 @@ import {
 import type { RedisSettings } from './settings.ts'
 import { maskUrl, type ParsedRedisUrl, parseRedisUrl } from './url.ts'
 
+export { StaleFenceError } from '../../core/errors.ts'
+export { type FencedWrite, fencedSet, fenceGuard } from './fenced-set.ts'
 export type { RedisClient, ReplicaOptions, TlsOptions }
 export { maskUrl }
 

@@ -45,6 +45,12 @@ export function lockKeys(prefix: string, name: string, clientPrefix: string): Lo
   }
 }
 
+/** A key in the slot of another one, named after it. It is no part of a lock. */
+export function markKey(key: string, clientPrefix: string): string {
+  const tag = tagFor(clientPrefix, key)
+  return `{${tag}}~written${tag === clientPrefix + key ? '' : `:${key}`}`
+}
+
 /** Whether a key is one that Holdfast derives. A lock's own key is none, unless it has no prefix. */
 export function isPartOfLock(key: string): boolean {
   return (

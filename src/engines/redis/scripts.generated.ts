@@ -646,6 +646,54 @@ return { name, math.max(0, now - tonumber(made)), others }
 `,
 }
 
+/** Ends the script in front of which it stands with an error when a later fence was seen. */
+export const fenceGuard: Script = {
+  name: 'fence-guard',
+  sha1: '2b1d43d7f1f307a0a8d3c664740fa12148d61443',
+  keys: ['mark', 'others...'],
+  args: ['fence', 'remember_ms', 'others...'],
+  source: `local seen = redis.call('GET', KEYS[1])
+local later = seen and tonumber(seen) > tonumber(ARGV[1]) and seen
+if not later then
+  if ARGV[2] == '0' then
+    redis.call('SET', KEYS[1], ARGV[1])
+  else
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  end
+end
+if later then
+  return redis.error_reply('STALEFENCE ' .. ARGV[1] .. ' is older than ' .. later)
+end
+`,
+}
+
+/** Writes a value unless a later fence was seen at its mark. */
+export const fencedSet: Script = {
+  name: 'fenced-set',
+  sha1: 'e2762ba7d2e782a64c9dc5f2fbaa573c559ae345',
+  keys: ['mark', 'value'],
+  args: ['fence', 'remember_ms', 'value', 'expire_ms'],
+  source: `local seen = redis.call('GET', KEYS[1])
+local later = seen and tonumber(seen) > tonumber(ARGV[1]) and seen
+if not later then
+  if ARGV[2] == '0' then
+    redis.call('SET', KEYS[1], ARGV[1])
+  else
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  end
+end
+if later then
+  return later
+end
+if ARGV[4] == '0' then
+  redis.call('SET', KEYS[2], ARGV[3])
+else
+  redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+end
+return '0'
+`,
+}
+
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',

@@ -10,13 +10,34 @@ const WANTED =
   'Hand in a Redis or Cluster of ioredis 5 or 6, what createClient, createCluster or ' +
   'createSentinel of node-redis 5 or 6 returns, or a client of Valkey GLIDE'
 
-/** The port for the client a user made, told by what it can do: class names do not survive. */
+/** A client and the library that it is of. */
+export type Detected =
+  | { readonly library: 'ioredis'; readonly client: IoredisClient }
+  | { readonly library: 'node-redis'; readonly client: NodeRedisClient }
+  | { readonly library: 'valkey-glide'; readonly client: GlideLikeClient }
+
+/** The port for the client a user made. */
 export function portFor(client: RedisClient, options: PortOptions): RedisPort {
-  const given: unknown = client
-  if (isIoredis(given)) return ioredisPort(given, options)
-  if (isNodeRedis(given)) return nodeRedisPort(given, options)
-  if (isGlide(given)) return glidePort(given, options)
-  throw new TypeError(`redis() was given ${describe(given)}. ${WANTED}.`)
+  const found = detect(client, 'redis')
+  switch (found.library) {
+    case 'ioredis':
+      return ioredisPort(found.client, options)
+    case 'node-redis':
+      return nodeRedisPort(found.client, options)
+    case 'valkey-glide':
+      return glidePort(found.client, options)
+  }
+}
+
+/**
+ * Tells the library by what a client can do: class names do not survive. Throws TypeError for
+ * anything else, in the name of the function that was given it.
+ */
+export function detect(given: unknown, caller: string): Detected {
+  if (isIoredis(given)) return { library: 'ioredis', client: given }
+  if (isNodeRedis(given)) return { library: 'node-redis', client: given }
+  if (isGlide(given)) return { library: 'valkey-glide', client: given }
+  throw new TypeError(`${caller}() was given ${describe(given)}. ${WANTED}.`)
 }
 
 function isIoredis(given: unknown): given is IoredisClient {

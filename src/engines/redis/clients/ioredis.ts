@@ -82,7 +82,7 @@ function singlePort(client: IoredisClient, options: PortOptions): RedisPort {
     {
       client: 'ioredis',
       topology: isSentinel ? 'sentinel' : 'single',
-      keyPrefix: prefixOf(pattern.options),
+      keyPrefix: ioredisPrefix(client),
       dialCommands: dial('commands'),
       dialSubscriptions: dial('subscriptions'),
     },
@@ -110,7 +110,7 @@ function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
   return new ClusterPort(
     {
       client: 'ioredis',
-      keyPrefix: prefixOf({ ...pattern.options.redisOptions, ...pattern.options }),
+      keyPrefix: ioredisPrefix(client),
       seeds: () => seedsOf(pattern),
       translate(address) {
         const name = nameOf(address)
@@ -159,7 +159,10 @@ function startupAddress(node: StartupNode): Partial<Address> {
   return { host: hostname.replace(/^\[|\]$/g, ''), ...(port === '' ? {} : { port: Number(port) }) }
 }
 
-function prefixOf({ keyPrefix = '' }: Options): string {
+/** What the client puts in front of every key. A Cluster client takes it from its nodes as well. */
+export function ioredisPrefix(client: IoredisClient): string {
+  const { options } = client as unknown as Cluster
+  const { keyPrefix = '' }: Options = { ...options.redisOptions, ...options }
   return typeof keyPrefix === 'string' ? keyPrefix : Buffer.from(keyPrefix).toString()
 }
 

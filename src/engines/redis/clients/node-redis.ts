@@ -77,7 +77,7 @@ export function nodeRedisPort(client: NodeRedisClient, options: PortOptions): Re
     {
       client: 'node-redis',
       topology: 'single',
-      keyPrefix: pattern.options?.keyPrefix ?? '',
+      keyPrefix: nodeRedisPrefix(client),
       dialCommands: dial,
       dialSubscriptions: dial,
     },
@@ -85,9 +85,19 @@ export function nodeRedisPort(client: NodeRedisClient, options: PortOptions): Re
   )
 }
 
+/** What the client puts in front of every key. */
+export function nodeRedisPrefix(client: NodeRedisClient): string {
+  if ('nodeClient' in client) {
+    const { defaults, keyPrefix } = (client as unknown as ClusterClient)._options ?? {}
+    return keyPrefix ?? defaults?.keyPrefix ?? ''
+  }
+  if ('getMasterNode' in client) return (client as unknown as SentinelClient)._keyPrefix ?? ''
+  return (client as unknown as Client).options?.keyPrefix ?? ''
+}
+
 function clusterPort(client: NodeRedisClient, options: PortOptions): RedisPort {
   const pattern = client as unknown as ClusterClient
-  const { defaults, keyPrefix, rootNodes = [], nodeAddressMap } = pattern._options ?? {}
+  const { rootNodes = [], nodeAddressMap } = pattern._options ?? {}
   const like = once(() => nodeLike(pattern, options))
   const dial = ({ host, port }: Address, purpose: Purpose): Dial => {
     return (watcher) =>
@@ -98,7 +108,7 @@ function clusterPort(client: NodeRedisClient, options: PortOptions): RedisPort {
   return new ClusterPort(
     {
       client: 'node-redis',
-      keyPrefix: keyPrefix ?? defaults?.keyPrefix ?? '',
+      keyPrefix: nodeRedisPrefix(client),
       seeds: () => [...rootNodes.map(rootAddress), ...pattern.masters],
       translate(address) {
         const name = nameOf(address)
@@ -162,7 +172,7 @@ function sentinelPort(client: NodeRedisClient, options: PortOptions): RedisPort 
     {
       client: 'node-redis',
       topology: 'sentinel',
-      keyPrefix: pattern._keyPrefix ?? '',
+      keyPrefix: nodeRedisPrefix(client),
       dialCommands: dial,
       dialSubscriptions: dial,
       close: () => guide.close(),
