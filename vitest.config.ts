@@ -143,7 +143,7 @@ export default defineConfig({
         resolve: { alias },
         test: {
           name: 'docs',
-          include: ['test/docs/*.test.ts'],
+          include: ['test/docs/*.test.ts', 'test/examples/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 2 },

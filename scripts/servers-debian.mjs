@@ -5,7 +5,13 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** @typedef {{ program: string, suites: string[], accepts: (major: number) => boolean }} Wanted */
+/**
+ * @typedef {object} Wanted
+ * @property {string} program
+ * @property {string[]} suites
+ * @property {(major: number) => boolean} accepts
+ * @property {boolean} [installedFirst]
+ */
 /** @typedef {{ uri: string, keyring: string | undefined }} Archive */
 /** @typedef {{ name: string, version: string, sha256: string, depends: string[] }} Package */
 /**
@@ -198,7 +204,8 @@ function packageFrom(fields, python) {
     .join(',')
     .split(',')
     .map((choice) => /^[\w.+-]+/.exec(choice.trim())?.[0] ?? '')
-    .filter((name) => needed.test(name))
+    // A compiler for queries, larger than all else, that the server does without.
+    .filter((name) => needed.test(name) && !name.startsWith('libllvm'))
   const [name, version, sha256] = ['package', 'version', 'sha256'].map((key) => fields.get(key))
   if (!name || !version || !sha256) throw new Error('the package index is incomplete')
   return { name, version, sha256, depends }

@@ -1,6 +1,6 @@
 /** Makes an unpacked program runnable from wherever its folder is. */
 import { existsSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const UNUSED = [
@@ -30,6 +30,7 @@ export async function tidy(folder) {
  * @param {string} program
  */
 export async function launcher(folder, program) {
+  if (program === 'postgres') return await postgresLaunchers(folder)
   const script = program === 'python3' ? pythonScript() : serverScript(folder, program)
   await mkdir(join(folder, 'bin'), { recursive: true })
   const bin = join(folder, 'bin', program)
@@ -39,6 +40,55 @@ export async function launcher(folder, program) {
     await writeFile(join(folder, 'bin', cli), serverScript(folder, cli), { mode: 0o755 })
   }
   return bin
+}
+
+/**
+ * PostgreSQL finds its files and its other programs by where it was started from, so the launchers
+ * take the places of the programs.
+ * @param {string} folder
+ */
+async function postgresLaunchers(folder) {
+  const versions = join(folder, 'root/usr/lib/postgresql')
+  const [version = ''] = await readdir(versions)
+  const home = join(versions, version, 'bin')
+  for (const program of ['initdb', 'postgres']) {
+    await rename(join(home, program), join(home, `${program}.program`))
+    const script = postgresScript(folder, program)
+    await writeFile(join(home, program), script, { mode: 0o755 })
+  }
+  await mkdir(join(folder, 'bin'))
+  // Links, not copies: a program looks where its link leads.
+  for (const program of ['initdb', 'postgres']) {
+    const target = join('../root/usr/lib/postgresql', version, 'bin', program)
+    await symlink(target, join(folder, 'bin', program))
+  }
+  return join(folder, 'bin/postgres')
+}
+
+/**
+ * @param {string} folder
+ * @param {string} program
+ */
+function postgresScript(folder, program) {
+  const root = join(folder, 'root')
+  const loader = loaderIn(root)
+  const path = LIBRARIES.map((library) => `$root/${library}`).join(':')
+  return [
+    '#!/bin/sh',
+    'self=$(readlink -f "$0")',
+    'here=${self%/*}',
+    'root=${here%/usr/lib/postgresql/*}',
+    `exec "$root/${loader}" --argv0 "$here/${program}" --library-path "${path}" \\`,
+    `  "$here/${program}.program" "$@"`,
+    '',
+  ].join('\n')
+}
+
+/** @param {string} root */
+function loaderIn(root) {
+  const home = LIBRARIES.find((path) => existsSync(join(root, path, 'ld-linux-x86-64.so.2')))
+  if (!home) throw new Error('the unpacked packages contain no program loader')
+  return `${home}/ld-linux-x86-64.so.2`
 }
 
 function pythonScript() {
@@ -56,13 +106,12 @@ function pythonScript() {
  */
 function serverScript(folder, program) {
   const root = join(folder, 'root')
-  const home = LIBRARIES.find((path) => existsSync(join(root, path, 'ld-linux-x86-64.so.2')))
-  if (!home) throw new Error('the unpacked packages contain no program loader')
+  const loader = loaderIn(root)
   const path = LIBRARIES.map((library) => `$here/${library}`).join(':')
   return [
     '#!/bin/sh',
     'here=${0%/*}/../root',
-    `exec "$here/${home}/ld-linux-x86-64.so.2" --argv0 ${program} \\`,
+    `exec "$here/${loader}" --argv0 ${program} \\`,
     '  ${HOLDFAST_SERVER_PRELOAD:+--preload "$HOLDFAST_SERVER_PRELOAD"} \\',
     `  --library-path "${path}" "$here/usr/bin/${program}" "$@"`,
     '',

@@ -1,8 +1,11 @@
 /** The real servers that can be obtained for tests and demos. */
 export type ServerName = 'redis-7.0' | 'redis-8.0' | 'valkey-8' | 'valkey-9'
 
-/** A server, or a Python that has Debian's redis library (`bin` is then that Python). */
-export type ObtainableName = ServerName | 'python3-redis'
+/**
+ * A server, a Python that has Debian's redis library (`bin` is then that Python), or PostgreSQL, of
+ * whose programs `bin` is `postgres` and the others lie beside it.
+ */
+export type ObtainableName = ServerName | 'python3-redis' | 'postgresql'
 
 export interface ServerBinary {
   /** The name asked for, or a description when the server was already installed. */

@@ -10,7 +10,7 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
@@ -36,6 +36,13 @@ const CATALOGUE = {
     accepts: (major) => major >= 9,
   },
   'python3-redis': { program: 'python3', suites: ['trixie'], accepts: (major) => major >= 4 },
+  // Large, and any version will do: one that is installed is taken first.
+  postgresql: {
+    program: 'postgres',
+    suites: ['bookworm'],
+    accepts: (major) => major >= 13,
+    installedFirst: true,
+  },
 }
 
 /** @type {readonly import('./servers.mjs').ServerName[]} */
@@ -106,7 +113,7 @@ export async function findAnyServer() {
  * @param {import('./servers-debian.mjs').Wanted} wanted
  */
 async function find(name, wanted) {
-  const known = await cached(name)
+  const known = (wanted.installedFirst && (await installed(name, wanted))) || (await cached(name))
   if (known) return known
   const failures = []
   for (const suite of wanted.suites) {
@@ -124,6 +131,7 @@ async function find(name, wanted) {
 /** @param {import('./servers.mjs').ObtainableName} name */
 function advice(name) {
   if (name === 'python3-redis') return 'install python3 and its redis library'
+  if (name === 'postgresql') return 'install postgresql 13 or newer'
   const [product, version] = name.split('-')
   return (
     `install ${product}-server ${version} so that it is on PATH, ` +
@@ -160,13 +168,21 @@ async function installed(name, wanted) {
 
 /** @param {string[]} programs */
 function installedPrograms(programs) {
-  const chosen = process.env['HOLDFAST_REDIS_SERVER']
+  const isRedis = programs.some((program) => program.endsWith('-server'))
+  const chosen = isRedis ? process.env['HOLDFAST_REDIS_SERVER'] : undefined
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)
+  if (programs.includes('postgres')) folders.push(...postgresFolders())
   const onPath = programs.flatMap((program) => folders.map((folder) => join(folder, program)))
-  const python = programs.includes('python3')
-  return [...(chosen && !python ? [resolve(chosen)] : []), ...onPath].filter((bin) =>
-    existsSync(bin),
-  )
+  return [...(chosen ? [resolve(chosen)] : []), ...onPath].filter((bin) => existsSync(bin))
+}
+
+/** Debian keeps each version of PostgreSQL apart, and none of them on PATH. */
+function postgresFolders() {
+  const versions = '/usr/lib/postgresql'
+  if (!existsSync(versions)) return []
+  return readdirSync(versions)
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(versions, version, 'bin'))
 }
 
 /** @param {string} bin */
@@ -175,7 +191,7 @@ async function versionOf(bin) {
   const args = python ? ['-c', 'import redis; print("v=" + redis.__version__)'] : ['--version']
   try {
     const { stdout } = await run(bin, args, { timeout: 10_000 })
-    return /\bv=(\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1]
+    return /(?:\bv=|PostgreSQL\) )(\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1]
   } catch {
     return undefined
   }
@@ -234,6 +250,7 @@ async function unpack(name, wanted, suite) {
  */
 function rootPackages(name, wanted) {
   if (name === 'python3-redis') return ['python3-redis']
+  if (name === 'postgresql') return ['postgresql-15']
   return [wanted.program, wanted.program.replace('-server', '-tools')]
 }
 
