@@ -22,7 +22,7 @@ import type { LockNames } from './lock-names.ts'
 import type { Meters } from './meters.ts'
 
 /** Why a lease can be lost while it is held. */
-const LOSSES = ['expired', 'refused'] as const
+const LOSSES = ['expired', 'overdue', 'refused'] as const
 
 interface Hold {
   readonly parent: Context

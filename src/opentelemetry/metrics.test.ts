@@ -81,12 +81,14 @@ describe('metrics', () => {
     await holdfast.mutex('expires').acquire({ ttlMs: 1000, renew: false })
     await holdfast.mutex('broken').acquire({ ttlMs: 6000 })
     await process().holdfast.forceRelease('broken')
+    await holdfast.mutex('hangs').acquire({ maxHoldMs: 2000 })
     const kept = await holdfast.mutex('kept').acquire()
     await clock.advance(5000)
     await kept.release()
     const lost = { ...LOCK, 'error.type': 'HOLDFAST_LEASE_LOST' }
     expect(await reports.series('holdfast.lease.losses')).toEqual([
       { attributes: { ...lost, 'holdfast.loss.reason': 'expired' }, value: 1 },
+      { attributes: { ...lost, 'holdfast.loss.reason': 'overdue' }, value: 1 },
       { attributes: { ...lost, 'holdfast.loss.reason': 'refused' }, value: 1 },
     ])
     const held = await reports.series('holdfast.hold.duration')
@@ -99,6 +101,7 @@ describe('metrics', () => {
     ).toEqual([
       ['lost', 'expired', { count: 1, sum: 0.988 }],
       ['lost', 'refused', { count: 1, sum: expect.any(Number) }],
+      ['lost', 'overdue', { count: 1, sum: 2 }],
       ['released', undefined, { count: 1, sum: 5 }],
     ])
     expect(await reports.series('holdfast.lease.count')).toMatchObject([{ value: 0 }])
@@ -113,6 +116,7 @@ describe('metrics', () => {
     const seen = losses.map(({ attributes, value }) => [attributes['holdfast.loss.reason'], value])
     expect(seen).toEqual([
       ['expired', 0],
+      ['overdue', 0],
       ['refused', 0],
     ])
   })

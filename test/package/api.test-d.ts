@@ -11,7 +11,8 @@ import {
   oncePer,
 } from 'holdfast'
 import { memory } from 'holdfast/memory'
-import { redis } from 'holdfast/redis'
+import { type FencedWrite, fencedSet, redis } from 'holdfast/redis'
+import type * as redlock from 'holdfast/redlock'
 import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { createClient } from 'redis'
@@ -78,6 +79,21 @@ describe('types', () => {
     expectTypeOf(redis).toBeCallableWith(new Redis5({ lazyConnect: true }))
     expectTypeOf(redis).toBeCallableWith(createClient())
     expectTypeOf(redis).toBeCallableWith(createClient5())
+  })
+
+  it('let a lease guard a write', () => {
+    expectTypeOf<Lease>().toExtend<FencedWrite>()
+    expectTypeOf(fencedSet(createClient(), 'k', 'v', { fence: 1 })).toEqualTypeOf<Promise<void>>()
+    // @ts-expect-error: a fence is a number
+    void fencedSet(createClient(), 'k', 'v', { fence: '1' })
+  })
+
+  it('of a door have the names of the original', () => {
+    expectTypeOf<redlock.ClientExecutionResult['vote']>().toEqualTypeOf<'for' | 'against'>()
+    expectTypeOf<redlock.ExecutionResult['attempts'][number]>().toEqualTypeOf<
+      Promise<redlock.ExecutionStats>
+    >()
+    expectTypeOf<redlock.RedlockAbortSignal>().toExtend<AbortSignal>()
   })
 
   it('refuse what is no option', () => {

@@ -17,6 +17,11 @@ export interface Settings {
   readonly automaticExtensionThreshold: number
 }
 
+/** What one client said to one operation. */
+export type ClientExecutionResult =
+  | { client: RedisClient; vote: 'for'; value: number }
+  | { client: RedisClient; vote: 'against'; error: Error }
+
 /** What the clients said to one operation. */
 export interface ExecutionStats {
   readonly membershipSize: number
