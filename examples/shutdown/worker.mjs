@@ -1,7 +1,7 @@
 /**
- * Ends well on SIGTERM, as a container is told to: the step under way is finished, the lock is given
- * back, and whoever waits is let in at once instead of after the lease. Start two, then stop the
- * first:
+ * Ends well on SIGTERM, as a container is told to: the step under way is finished, the lock is
+ * given back, and whoever waits is let in at once instead of after the lease. Start two, then stop
+ * the first:
  *
  *   node examples/shutdown/worker.mjs redis://localhost:6379
  */
