@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -17,18 +17,53 @@ interface Example {
   readonly code: string
 }
 
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((page) => `docs/${page}`)]
-const examples: Example[] = pages
-  .filter((page) => page.endsWith('.md'))
-  .flatMap((page) =>
-    [...readFileSync(join(root, page), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(
-      ([, code = ''], index) => ({
-        title: `${page}, example ${index + 1}`,
-        file: `${page.replaceAll(/[^a-z0-9]/gi, '-')}-${index + 1}`,
-        code,
-      }),
-    ),
-  )
+/** Every page of the project but the reports of the public API, which are no examples. */
+const pages = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: root,
+  encoding: 'utf8',
+})
+  .split('\n')
+  .filter((path) => path.endsWith('.md') && !path.startsWith('docs/api/'))
+
+interface Block {
+  readonly page: string
+  readonly language: string
+  readonly code: string
+}
+
+const blocks: Block[] = pages.flatMap((page) =>
+  [...readFileSync(join(root, page), 'utf8').matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(
+    ([, language = '', code = '']) => ({ page, language, code }),
+  ),
+)
+
+const examples: Example[] = pages.flatMap((page) =>
+  blocks
+    .filter((block) => block.page === page && block.language === 'ts')
+    .map(({ code }, index) => ({
+      title: `${page}, example ${index + 1}`,
+      file: `${page.replaceAll(/[^a-z0-9]/gi, '-')}-${index + 1}`,
+      code,
+    })),
+)
+
+/** Blocks that are not run here, by page and language, and what sees to them instead. */
+const otherwise: Readonly<Record<string, string>> = {
+  'ARCHITECTURE.md ': 'a picture of the folders',
+  'README.md sh': 'what CI, test/demo, test/package and test/cli do',
+  'README.zh-CN.md sh': 'the same commands as in README.md',
+  'README.zh-CN.md python': 'run by recipes.test.ts',
+  'CONTRIBUTING.md sh': 'the scripts of package.json; the test below knows their names',
+  'bench/README.md sh': 'the scripts of package.json; the test below knows their names',
+  'docs/acl.md acl': 'loaded into servers by test/redis and test/topologies',
+  'docs/cli.md sh': 'needs programs of the reader; test/cli tries every option',
+  'docs/migrating.md js': 'code of the other libraries, before the change',
+  'docs/migrating.md sh': 'run by recipes.test.ts',
+  'docs/migrating.md python': 'run by recipes.test.ts',
+  'docs/migrating.md go': 'needs Go, which no test obtains',
+  'docs/quorum.md js': 'only shows an address; test/quorum connects to such',
+  'test/chaos/RECORD.md sh': 'how to repeat a run that takes hours',
+}
 
 describe('examples in the documents', () => {
   let server: RunningServer
@@ -73,6 +108,38 @@ describe('examples in the documents', () => {
   it('are there', () => {
     expect(examples.length).toBeGreaterThan(2)
   })
+
+  it('are run, or it is known why not', () => {
+    const others = blocks.filter(({ language }) => language !== 'ts')
+    const kinds = new Set(others.map(({ page, language }) => `${page} ${language}`))
+    expect([...kinds].sort()).toEqual(Object.keys(otherwise).sort())
+  })
+
+  it('name npm scripts that exist', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    const named = blocks
+      .filter(({ language }) => language === 'sh')
+      .flatMap(({ page, code }) =>
+        [...code.matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => ({ page, name })),
+      )
+    expect(named.length).toBeGreaterThan(0)
+    expect(named.filter(({ name }) => !(name in scripts))).toEqual([])
+  })
+
+  it('link to pages and pictures that exist', () => {
+    // Written by the next `npm run bench -- --full` that somebody commits.
+    const awaited = ['bench/README.md: results/README.md']
+    const broken = pages.flatMap((page) => {
+      const text = readFileSync(join(root, page), 'utf8').replaceAll(/^```[\s\S]*?^```$/gm, '')
+      return [...text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)]
+        .map(([, target = '']) => target)
+        .filter((target) => !existsSync(join(root, dirname(page), target)))
+        .map((target) => `${page}: ${target}`)
+    })
+    expect(broken.filter((link) => !awaited.includes(link))).toEqual([])
+  })
 })
 
 describe('docs/errors.md', () => {
@@ -89,7 +156,7 @@ describe('docs/errors.md', () => {
 describe('docs/diagnose.md', () => {
   it('has one heading for each code of a finding, and no other', () => {
     const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(
-      (file) => /diagnosis[a-z-]*\.ts$/.test(file),
+      (file) => /(diagnosis[a-z-]*|node-lists)\.ts$/.test(file),
     )
     const codes = sources.flatMap((file) => {
       const source = readFileSync(join(root, 'src', file), 'utf8')

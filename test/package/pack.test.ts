@@ -127,10 +127,12 @@ function opens(door: string): void {
   expect(node(`console.log(${names})`)).toBe(imported)
 }
 
-/** Every TypeScript block of the README is a module of its own. */
+/** Every TypeScript block of the README, in both languages, is a module of its own. */
 function readmeExamples(): string[] {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8').replaceAll('\r\n', '\n')
-  return [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code ?? '')
+  return ['README.md', 'README.zh-CN.md'].flatMap((name) => {
+    const readme = readFileSync(join(root, name), 'utf8').replaceAll('\r\n', '\n')
+    return [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code ?? '')
+  })
 }
 
 function link(target: string, name: string): void {
