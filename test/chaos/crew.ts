@@ -181,6 +181,8 @@ export class Crew {
   }
 }
 
+const chunk = Buffer.alloc(65_536)
+
 /** Reads a journal as it grows. */
 class Tail {
   readonly #path: string
@@ -208,7 +210,6 @@ class Tail {
 
   /** Where the turns of the process stand. */
   read(): ('holds' | 'waits')[] {
-    const chunk = Buffer.alloc(65_536)
     try {
       this.#file ??= openSync(this.#path, 'r')
     } catch {

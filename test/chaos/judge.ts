@@ -32,6 +32,8 @@ export interface Evidence {
   readonly resource: ResourceReport
   /** Keys, rows or holds that were left when everybody had gone and every lease was over. */
   readonly leftovers: readonly string[]
+  /** When the laboratory itself did not run. */
+  readonly lags?: readonly { readonly at: number; readonly ms: number }[]
   readonly ttlMs: number
   /** How long after a fault service may take to resume; see the scenario. */
   readonly recoveryMs: number
@@ -272,11 +274,23 @@ function* surelyLater(all: readonly Turn[]): Generator<[Turn, Turn]> {
   }
 }
 
+/** Its clock was set ahead while it waited, and its limit with it: that time counts as gone by. */
+function lostTime({ strikes }: Evidence, { process, askedAt, failed }: Turn): boolean {
+  const over = failed?.at ?? 0
+  return strikes.some(
+    (strike) =>
+      strike.kind === 'worker-clock-ahead' &&
+      strike.process === process &&
+      strike.from < over &&
+      strike.until > askedAt - 50,
+  )
+}
+
 function progress(evidence: Evidence, turns: readonly Turn[], violations: string[]) {
   const { ends } = evidence
   const unserved = turns.filter((turn) => {
     const open = turn.grantedAt === undefined && turn.failed === undefined
-    const late = turn.failed?.code === 'HOLDFAST_ACQUIRE_TIMEOUT'
+    const late = turn.failed?.code === 'HOLDFAST_ACQUIRE_TIMEOUT' && !lostTime(evidence, turn)
     return late || (open && ends.get(turn.process) !== 'killed')
   })
   if (unserved.length > 0) {
@@ -290,7 +304,7 @@ function progress(evidence: Evidence, turns: readonly Turn[], violations: string
       if (before) stuckMs = Math.max(stuckMs, entered(turn) - Math.max(heldUntil(before), 0))
     }
   }
-  const measured = recoveries(evidence.strikes, byLock(turns), evidence.journals)
+  const measured = recoveries(evidence, byLock(turns))
   // The server and the laboratory wait for the machine as long as the workers do.
   const slow = measured.filter(({ ms, lagMs }) => ms > evidence.recoveryMs + 2 * lagMs)
   if (slow.length > 0) {

@@ -65,7 +65,9 @@ export async function run(scenario: Scenario, options: RunOptions): Promise<Outc
       options: { ...TIMES, ...scenario.options, ttlMs: scenario.ttlMs },
     })
     const laboratory = new Laboratory(scenario, ground, crew, folder, options)
+    const lags = watchLag()
     const strikes = await laboratory.perform()
+    lags.stop()
     const left = await leftovers(ground, library, laboratory.locks, scenario)
     const verdict = judge({
       journals: crew.journals(),
@@ -73,6 +75,7 @@ export async function run(scenario: Scenario, options: RunOptions): Promise<Outc
       strikes,
       resource: await resource.report(),
       leftovers: left,
+      lags: lags.all,
       ttlMs: scenario.ttlMs,
       recoveryMs: laboratory.recoveryMs,
       mayOverlap: scenario.faults.some(({ breaksExclusion }) => breaksExclusion),
@@ -185,7 +188,7 @@ class Laboratory {
     const giveUp = moment() + 3 * this.recoveryMs
     while (moment() < giveUp) {
       if (locks.every((lock) => this.#crew.enteredAt(lock) > since)) return
-      await wait(5)
+      await wait(20)
     }
   }
 
@@ -206,6 +209,18 @@ class Laboratory {
     const count = this.#strikes.length
     if (count % 50 === 0) this.#options.tell?.(`${this.#scenario.name}: ${count} strikes (${kind})`)
   }
+}
+
+/** Notes when this process did not run: the network of the workers goes through it. */
+function watchLag(): { readonly all: { at: number; ms: number }[]; stop(): void } {
+  const all: { at: number; ms: number }[] = []
+  let beat = moment()
+  const timer = setInterval(() => {
+    const at = moment()
+    if (at - beat > 30) all.push({ at, ms: at - beat - 20 })
+    beat = at
+  }, 20)
+  return { all, stop: () => clearInterval(timer) }
 }
 
 interface Resource {

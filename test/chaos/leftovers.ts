@@ -22,7 +22,7 @@ export async function leftovers(
   scenario: Scenario,
 ): Promise<string[]> {
   const { connect } = (await import(`${library}/index.js`)) as { connect: typeof Connect }
-  const patient = { commandTimeoutMs: 10_000, requestTimeoutMs: 20_000 }
+  const patient = { commandTimeoutMs: 10_000, nodeTimeoutMs: 10_000, requestTimeoutMs: 20_000 }
   const holdfast = await connect(ground.straightUrl, { ttlMs: 10_000, ...patient })
   try {
     for (let looks = 1; ; looks += 1) {
@@ -61,12 +61,15 @@ async function look(
   return [...left, ...names.map((name) => `listed: ${name}`)]
 }
 
+/** What stays for a day by intent: the last fence of a lock, and who uses a quorum by which list. */
+const KEPT = /^\{.*\}~fence|^\{holdfast:quorum\}~(users|lists)$/
+
 async function keysLeft(ground: Ground): Promise<string[]> {
   const servers = await ground.primaries()
   const left = await Promise.all(
     servers.map(async (server) => {
       const keys = (await server.cli('keys', '*holdfast:*')).split('\n')
-      const others = keys.filter((key) => key !== '' && !/^\{.*\}~fence/.test(key))
+      const others = keys.filter((key) => key !== '' && !KEPT.test(key))
       return await Promise.all(others.map((key) => describe(server, key)))
     }),
   )

@@ -53,7 +53,8 @@ export async function main(args: readonly string[]): Promise<number> {
       if (row === undefined) return
       const result = { row, outcomes: await perform(row, seed, slackMs) }
       results.push(result)
-      if (values.record !== undefined) record(values.record, row, result.outcomes)
+      const whole = result.outcomes.length === row.parts.length
+      if (values.record !== undefined && whole) record(values.record, row, result.outcomes)
     }
   }
   await Promise.all(Array.from({ length: Number(values.parallel) }, lane))
@@ -67,8 +68,12 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   const broken = results.flatMap(({ outcomes }) => outcomes.flatMap((each) => each.violations))
   console.log(`${results.length} of ${rows.length} rows done, ${broken.length} promises broken`)
-  return broken.length > 0 ? 1 : 0
+  if (failures.length > 0) console.log(`without a verdict: ${failures.join(', ')}`)
+  return broken.length + failures.length > 0 ? 1 : 0
 }
+
+/** Scenarios that ended without a verdict. */
+const failures: string[] = []
 
 interface Result {
   readonly row: Row
@@ -94,9 +99,15 @@ async function perform({ parts }: Row, seed: number, slackMs: number): Promise<O
   const outcomes: Outcome[] = []
   for (const { scenario, strikes } of parts) {
     const tell = (text: string): void => console.log(`  ${text}`)
-    const outcome = await run(scenario, { seed, strikes, forMs: 900_000, slackMs, tell })
-    console.log(line(outcome))
-    outcomes.push(outcome)
+    try {
+      const outcome = await run(scenario, { seed, strikes, forMs: 900_000, slackMs, tell })
+      console.log(line(outcome))
+      outcomes.push(outcome)
+    } catch (error) {
+      // What a run did not show must not be taken for a kept promise.
+      console.error(`${scenario.name} could not be run`, error)
+      failures.push(scenario.name)
+    }
   }
   return outcomes
 }

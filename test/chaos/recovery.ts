@@ -1,5 +1,5 @@
-import type { Strike } from './judge.ts'
-import type { Journal, Turn } from './records.ts'
+import type { Evidence, Strike } from './judge.ts'
+import type { Turn } from './records.ts'
 
 /** How long after a fault a lock was taken again. */
 export interface Recovery {
@@ -14,10 +14,10 @@ export interface Recovery {
  * last one, since what comes then is its doing.
  */
 export function recoveries(
-  strikes: readonly Strike[],
+  { strikes, journals, lags = [] }: Pick<Evidence, 'strikes' | 'journals' | 'lags'>,
   locks: readonly (readonly Turn[])[],
-  journals: readonly Journal[],
 ): Recovery[] {
+  const laboratory = { process: 'laboratory', lags }
   const byName = new Map(locks.map((turns) => [turns[0]?.lock, turns]))
   const byProcess = new Map(journals.map((journal) => [journal.process, journal]))
   return strikes.flatMap((strike) => {
@@ -28,7 +28,8 @@ export function recoveries(
       if (next === undefined || disturbed(strikes, strike, lock, next)) return []
       const present = new Set(turns.map(({ process }) => process))
       const near = [...present].flatMap((process) => byProcess.get(process) ?? [])
-      return [{ ms: next - strike.until, lagMs: lagWithin(near, strikes, strike.until, next) }]
+      const all = [...near, laboratory]
+      return [{ ms: next - strike.until, lagMs: lagWithin(all, strikes, strike.until, next) }]
     })
     const [first, ...others] = measured
     if (first === undefined) return []
@@ -48,7 +49,7 @@ function disturbed(all: readonly Strike[], strike: Strike, lock: string, next: n
 
 /** How long the slowest of these processes was not let run, of those that nobody had stopped. */
 function lagWithin(
-  journals: readonly Journal[],
+  journals: readonly { process: string; lags: NonNullable<Evidence['lags']> }[],
   strikes: readonly Strike[],
   from: number,
   to: number,
