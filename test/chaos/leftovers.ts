@@ -61,7 +61,7 @@ async function look(
   return [...left, ...names.map((name) => `listed: ${name}`)]
 }
 
-/** What stays for a day by intent: the last fence of a lock, and who uses a quorum by which list. */
+/** What stays for a day by intent: the last fence of a lock, and who uses a quorum by what list. */
 const KEPT = /^\{.*\}~fence|^\{holdfast:quorum\}~(users|lists)$/
 
 async function keysLeft(ground: Ground): Promise<string[]> {
