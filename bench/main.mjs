@@ -119,6 +119,9 @@ async function runRows(wanted, bench, rows, values, line) {
   if (values.json) console.log(JSON.stringify(results, null, 1))
 }
 
+// Servers are stopped when this process exits, so it must exit in its own way.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130))
+
 const today = () => new Date().toISOString().slice(0, 10)
 
 try {

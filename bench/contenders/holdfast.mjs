@@ -29,7 +29,8 @@ async function openOnNodeRedis({ url, ttlMs = 10_000 }) {
   const { createHoldfast } = await door('index.js')
   const { redis } = await door('engines/redis/index.js')
   const { createClient } = await import('redis')
-  const client = await createClient({ url }).connect()
+  const client = createClient({ url }).on('error', () => {})
+  await client.connect()
   const made = opened(createHoldfast({ engine: redis(client), ttlMs }))
   return {
     ...made,

@@ -27,7 +27,8 @@ export async function openRawIoredis({ url, ttlMs = 10_000 }) {
 
 async function openRawNodeRedis({ url, ttlMs = 10_000 }) {
   const { createClient } = await import('redis')
-  const client = await createClient({ url }).connect()
+  const client = createClient({ url }).on('error', () => {})
+  await client.connect()
   const sha = await client.scriptLoad(COMPARE_AND_DELETE)
   return {
     lock: (name) => ({

@@ -18,7 +18,9 @@ async function distantServer(server, delayMs) {
 
 /** Two ends of one lock that give it to each other. */
 async function pairOf(contender, url, client) {
-  const opened = [await contender.open({ url }), await contender.open({ url })]
+  // Longer than it lies between two rounds: not all renew what they hold.
+  const to = { url, ttlMs: 300_000 }
+  const opened = [await contender.open(to), await contender.open(to)]
   const locks = opened.map((one) => one.lock(contender.name))
   if (contender.token) await client.rpush(contender.name, 'token')
   return { locks, holder: 0, grant: await locks[0].acquire(), gate: new Gate(), opened }

@@ -33,7 +33,9 @@ async function commandsOfWaiters(contender, processes, windowMs) {
   const crew = await Crew.start(contender, processes, { url: server.url })
   try {
     const lanes = WAITERS / processes
-    await crew.order('wait', (index) => ({ name: 'idle', lanes, hold: index === 0 }))
+    // One has it before any other asks.
+    await crew.order('wait', (index) => ({ name: 'idle', lanes: 0, hold: index === 0 }))
+    await crew.order('wait', { name: 'idle', lanes, hold: false })
     await settled(server, contender.sends, 2000)
     return await rateOf(server, contender.sends, windowMs)
   } finally {
@@ -94,7 +96,8 @@ async function commandsOfHolders(contender, ttls, ttlMs) {
     await crew.order('keep', { locks: LOCKS })
     await pause(ttlMs)
     const perSecond = await rateOf(server, contender.sends, ttls * ttlMs)
-    const held = await server.client.dbsize()
+    // What lies beside a lock, such as the record of its fence, is no lock.
+    const held = (await server.client.keys('*')).filter((key) => !key.includes('~')).length
     return { perTtl: (perSecond * ttlMs) / 1000 / LOCKS, held }
   } finally {
     crew.kill()
@@ -113,7 +116,10 @@ const RENEWING = [
 export const renewals = {
   name: 'renewals',
   title: '1,000 held locks renewed',
-  columns: [{ key: 'perTtl', label: 'commands per lock and ttl', digits: 4 }],
+  columns: [
+    { key: 'perTtl', label: 'commands per lock and ttl', digits: 4 },
+    { key: 'held', label: 'still held at the end' },
+  ],
   chart: { better: 'lower', log: true },
   async run(bench) {
     const contenders = bench.pick(
@@ -124,8 +130,10 @@ export const renewals = {
     const entries = await Promise.all(
       contenders.map(async (one) => {
         const { perTtl, held } = await commandsOfHolders(one, ...measure)
-        if (held < LOCKS) throw new Error(`${one.name}: only ${held} of ${LOCKS} locks were kept`)
-        return { contender: one.name, kind: one.kind, values: { perTtl } }
+        if (held < LOCKS && one.kind === 'holdfast') {
+          throw new Error(`${one.name}: only ${held} of ${LOCKS} locks were kept`)
+        }
+        return { contender: one.name, kind: one.kind, values: { perTtl, held } }
       }),
     )
     const verdicts = entries

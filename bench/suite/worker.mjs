@@ -2,6 +2,7 @@
  * One process of a crew: plays one contender as it is told, and says when it had the lock. Moments
  * are nanoseconds of the monotonic clock, which all processes of a machine share.
  */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { contenderNamed } from '../contenders/index.mjs'
 import { instant, StandingLine, turn } from './lanes.mjs'
@@ -43,6 +44,7 @@ const orders = {
   /** Holds so many locks, and renews them, until the process ends. */
   async keep({ locks }) {
     const { signal } = new AbortController()
+    setMaxListeners(0, signal)
     for (let at = 0; at < locks; at++) {
       const lock = opened.lock(`kept ${at}`)
       if (lock.keep) lock.keep(signal).catch(() => {})
