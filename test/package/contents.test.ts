@@ -91,6 +91,7 @@ const ingredients = [
   'tsconfig.json',
   'tsconfig.build.json',
   'README.md',
+  'README.zh-CN.md',
   'LICENSE',
   'CHANGELOG.md',
 ]
