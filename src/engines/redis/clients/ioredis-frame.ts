@@ -26,17 +26,31 @@ const classes = new WeakMap<CommandClass, FramedClass>()
 /**
  * How a client sends a command of many arguments. Its `call` flattens them into a new list, which
  * in Node 20 takes longer than all the rest that it does; a command that brings its arguments along
- * and writes them itself takes a third. A client that shows no such class sends by `call`.
+ * and writes them itself takes a third. A client that makes no such commands sends by `call`.
  */
 export function framedSender(redis: Sender): (name: string, args: Arguments) => Promise<unknown> {
-  const { Command } = redis.constructor as { readonly Command?: CommandClass }
-  if (typeof Command !== 'function' || redis.sendCommand === undefined) {
+  const Command = commandClass(redis)
+  if (Command === undefined || redis.sendCommand === undefined) {
     return (name, args) => redis.call(name, args)
   }
   const Framed = classes.get(Command) ?? framedClass(Command)
   classes.set(Command, Framed)
   const sendCommand = redis.sendCommand.bind(redis)
   return (name, args) => sendCommand(new Framed(name, args))
+}
+
+/**
+ * The class of the commands that this client makes, seen on one that goes nowhere: the client's own
+ * constructor does not lead to it, and another copy of the library would have another class.
+ */
+function commandClass(redis: Sender): CommandClass | undefined {
+  let made: Partial<Command> | undefined
+  const deaf: Sender = Object.create(redis)
+  deaf.sendCommand = async (command) => {
+    made = command
+  }
+  void deaf.call('ping', [])
+  return typeof made?.toWritable === 'function' ? (made.constructor as CommandClass) : undefined
 }
 
 function framedClass(Base: CommandClass): FramedClass {
