@@ -15,6 +15,16 @@ export interface Arguments {
   readonly rest: readonly string[] | undefined
 }
 
+/** Thrown where the arguments of a command ask for its help. */
+export class HelpWanted extends Error {
+  readonly spec: CommandSpec
+
+  constructor(spec: CommandSpec) {
+    super('--help')
+    this.spec = spec
+  }
+}
+
 /** Reads the arguments of `command`, or throws the one-line error that names the wrong one. */
 export function readArguments<const O extends NonNullable<ParseArgsConfig['options']>>(
   command: string,
@@ -38,6 +48,12 @@ export function parse(spec: CommandSpec, args: readonly string[]): Arguments {
       { type: value === undefined ? 'boolean' : 'string', ...(short ? { short } : {}) } as const,
     ]),
   )
+  const loose = { args: [...own], options, strict: false, tokens: true } as const
+  const { tokens } = parseArgs(loose)
+  // Before anything else is wrong; but what looks like it may be the value of another option.
+  if (tokens.some((token) => token.kind === 'option' && token.name === 'help')) {
+    throw new HelpWanted(spec)
+  }
   try {
     const config = { args: [...own], options, strict: true, allowPositionals: true } as const
     const { values, positionals } = parseArgs(config)
@@ -52,10 +68,14 @@ export function parse(spec: CommandSpec, args: readonly string[]): Arguments {
 }
 
 function wrongArgument(command: string, error: unknown): Error {
+  const { code, message } = error as NodeJS.ErrnoException
+  const dashed = /option argument starting with a dash use '(--[^=]+=)/.exec(message)?.[1]
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' && dashed !== undefined) {
+    const flag = dashed.slice(0, -1)
+    return usageError(`${flag} lacks its value; one that starts with a dash: ${dashed}-...`)
+  }
   // The first sentence names the argument; the others are advice on parseArgs itself.
-  const [problem = 'the arguments cannot be read'] = (error as Error).message.split(
-    /\.? (?=To )|\n/,
-  )
+  const [problem = 'the arguments cannot be read'] = message.split(/\.? (?=To )|\n/)
   return usageError(`${problem.replace(/\.$/, '')}. See ${command} --help.`)
 }
 

@@ -71,7 +71,10 @@ describe('the command line', () => {
     [['x', '--permits', '3', '--capacity', '2', '--', 'true'], 'from 1 to 2'],
     [['x', '-s', '--capacity', '2', '--', 'true'], '--capacity makes a semaphore'],
     [['x', '-w', 'soon', '--', 'true'], '--wait must be a time'],
-    [['x', '-w', '-1', '--', 'true'], "Option '-w' argument is ambiguous"],
+    [
+      ['x', '-w', '-1', '--', 'true'],
+      '--wait lacks its value; one that starts with a dash: --wait=-...',
+    ],
     [['x', '--ttl', '0.5', '--', 'true'], '--ttl must be a time from 1 '],
     [['x', '--ttl', '4', '--grace', '3', '--', 'true'], '--grace must be a time from 0 to 2 '],
     [['x', '-E', '256', '--', 'true'], '--conflict-exit-code must be a whole number from 0 to 255'],

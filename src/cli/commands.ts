@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { readArguments } from './arguments.ts'
+import { HelpWanted, readArguments } from './arguments.ts'
 import { CliError, EXIT, usageError } from './exit.ts'
 import type { CommandSpec } from './spec.ts'
 
@@ -34,12 +34,16 @@ export async function runCli(args: readonly string[], world: World): Promise<num
   const who = load === undefined ? 'holdfast' : `holdfast ${name}`
   try {
     if (load === undefined) return await withoutCommand(args, world)
-    if (asksForHelp(rest)) return await showHelp(String(name), world)
-    return await (await load())(rest, world)
+    const action = await load()
+    // Not for a command that shares its streams: to touch the pipe here makes it non-blocking.
+    if (name !== 'run' && name !== 'elect') mindReader(world)
+    return await action(rest, world)
   } catch (error) {
-    const { message, exitCode } = error instanceof CliError ? error : await internal(error, world)
-    world.stderr.write(`${who}: ${message}\n`)
-    return exitCode
+    if (error instanceof HelpWanted) return await showHelp(error.spec, world)
+    if (!(error instanceof CliError)) return await internal(error, who, world)
+    const { visible } = await import('./text.ts')
+    world.stderr.write(`${who}: ${visible(error.message)}\n`)
+    return error.exitCode
   }
 }
 
@@ -48,22 +52,25 @@ function helpAsOption([command]: readonly string[]): string[] {
   return command === undefined ? ['--help'] : [command, '--help']
 }
 
-/** What stands after `--` belongs to another command. */
-function asksForHelp(args: readonly string[]): boolean {
-  const end = args.indexOf('--')
-  return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')
+/** A reader that left, such as `head`, wants no more; that is no mistake of anybody. */
+function mindReader({ stdout, stderr }: World): void {
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
 }
 
-async function showHelp(name: string, world: World): Promise<number> {
-  const { CATALOGUE } = await import('./catalogue.ts')
-  const spec = CATALOGUE.find((one) => one.name === name) as CommandSpec
+async function showHelp(spec: CommandSpec, world: World): Promise<number> {
   const { commandHelp } = await import('./help.ts')
+  mindReader(world)
   world.stdout.write(commandHelp(spec, helpWidth(world)))
   return EXIT.ok
 }
 
 async function withoutCommand(args: readonly string[], world: World): Promise<number> {
   const { generalHelp } = await import('./help.ts')
+  mindReader(world)
   const [first] = args
   if (first === undefined) {
     world.stderr.write(generalHelp(helpWidth(world)))
@@ -86,14 +93,13 @@ function helpWidth({ stdout }: World): number {
   return Math.min(100, Math.max(40, stdout.columns || 90))
 }
 
-async function internal(
-  error: unknown,
-  { env }: World,
-): Promise<{ message: string; exitCode: number }> {
+/** A mistake of ours: with its stack, for a report. */
+async function internal(error: unknown, who: string, { env, stderr }: World): Promise<number> {
   const { withoutSecrets } = await import('./secret.ts')
   const told = error instanceof Error ? (error.stack ?? error.message) : String(error)
   const text = withoutSecrets(told, env['HOLDFAST_URL'] ?? '')
-  return { message: `an error inside holdfast: ${text}`, exitCode: EXIT.internal }
+  stderr.write(`${who}: an error inside holdfast: ${text}\n`)
+  return EXIT.internal
 }
 
 function version(): string {

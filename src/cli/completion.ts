@@ -41,7 +41,8 @@ function bash(): string {
   return `# bash completion of holdfast: source <(holdfast completion bash)
 _holdfast() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} word i
-  local command=\${COMP_WORDS[1]} flags='' taking='' first='' names=0
+  local command=\${COMP_WORDS[1]} flags='' taking='' first='' names=0 bare
+  local -a words=()
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W '${words(CATALOGUE.map(({ name }) => name))} --help --version' -- "$cur"))
@@ -60,23 +61,38 @@ _holdfast() {
   case $command in
 ${cases.join('\n')}
   esac
+  # Bash breaks words at colons too, and names have some: what was typed as one is put together.
+  local rest=\${COMP_LINE-} gap
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    word=\${COMP_WORDS[i]} gap=\${rest%%[![:space:]]*}
+    rest=\${rest#"$gap"} rest=\${rest#"$word"}
+    if [ -n "$gap" ] || [ "$i" -eq 0 ] || [ -z "\${COMP_LINE-}" ]
+    then words+=("$word")
+    else words[\${#words[@]}-1]+=$word
+    fi
+  done
+  cur=\${words[\${#words[@]}-1]} prev=\${words[\${#words[@]}-2]}
   case $taking in *" $prev "*) return ;; esac
   if [[ $cur == -* ]]; then
     COMPREPLY=($(compgen -W "$flags" -- "$cur"))
     return
   fi
-  for ((i = 2; i < COMP_CWORD; i++)); do
-    case \${COMP_WORDS[i]} in
-      -*) case $taking in *" \${COMP_WORDS[i]} "*) i=$((i + 1)) ;; esac ;;
+  for ((i = 2; i < \${#words[@]} - 1; i++)); do
+    case \${words[i]} in
+      -*) case $taking in *" \${words[i]} "*) i=$((i + 1)) ;; esac ;;
       *) names=1 ;;
     esac
   done
   [ "$names" = 0 ] || return
+  bare=\${cur//\\\\/}
   if [ "$first" = lock ]; then
     while IFS= read -r word; do
-      if [[ $word == "$cur"* ]]; then COMPREPLY+=("$(printf '%q' "$word")"); fi
+      if [[ $word == "$bare"* ]]; then
+        word=$(printf '%q' "$word")
+        case $cur in *:*) [[ $COMP_WORDBREAKS != *:* ]] || word=\${word#"\${cur%:*}:"} ;; esac
+        COMPREPLY+=("$word")
+      fi
     done < <(holdfast list --names 2>/dev/null)
-    declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
   else
     COMPREPLY=($(compgen -W "$first" -- "$cur"))
   fi

@@ -6,7 +6,7 @@ import { EXIT } from './exit.ts'
 import { shownUrl, withoutSecrets } from './secret.ts'
 import { DOCTOR } from './specs/looking.ts'
 import { type Style, styleFor, widthFor } from './style.ts'
-import { count, visible, wrap } from './text.ts'
+import { count, jsonLine, visible, wrap } from './text.ts'
 import { tellWarnings } from './warnings.ts'
 
 /** Checks the engine; exits with 1 when something endangers a promise. */
@@ -21,7 +21,7 @@ export async function doctor(args: readonly string[], world: World): Promise<num
     const told = await explained(url, async () => await holdfast.diagnose())
     const findings = told.map((finding) => masked(finding, url))
     if (parsed.options['json']) {
-      for (const finding of findings) world.stdout.write(`${JSON.stringify(finding)}\n`)
+      for (const finding of findings) world.stdout.write(`${jsonLine(finding)}\n`)
     } else {
       const where = url === undefined ? 'the file of this user' : shownUrl(url)
       const lines = picture(findings, styleFor(world), Math.min(100, widthFor(world)))

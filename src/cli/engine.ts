@@ -1,7 +1,7 @@
 import { connect, type Holdfast, type HoldfastOptions } from '../index.ts'
 import { type Arguments, textOf } from './arguments.ts'
 import { CliError, EXIT, usageError } from './exit.ts'
-import { hasSecret, withoutSecrets } from './secret.ts'
+import { hasSecret, isMasked, withoutSecrets } from './secret.ts'
 
 /** Where the locks are: the URL of the call, or `undefined` for the file of this machine. */
 export function urlOf(args: Arguments, env: NodeJS.ProcessEnv): string | undefined {
@@ -10,7 +10,7 @@ export function urlOf(args: Arguments, env: NodeJS.ProcessEnv): string | undefin
   if (/^memory:/i.test(url)) {
     throw usageError('memory: locks live within one process and are gone when it ends.')
   }
-  if (/:\*\*\*@/.test(url)) {
+  if (isMasked(url)) {
     throw usageError(
       'the URL has *** in place of its password, as holdfast run hands it to its command. ' +
         'Give the whole URL to this command.',

@@ -7,7 +7,7 @@ import { explained, open, urlOf } from './engine.ts'
 import { EXIT, usageError } from './exit.ts'
 import { lockJson, who } from './report.ts'
 import { RELEASE } from './specs/looking.ts'
-import { duration, visible } from './text.ts'
+import { duration, jsonLine, visible } from './text.ts'
 
 /** Takes a lock away from its holders, after it said who they are. */
 export async function release(args: readonly string[], world: World): Promise<number> {
@@ -44,9 +44,7 @@ async function breakLock(
   const shown = visible(name)
   const seen = await holdfast.inspect(name)
   if (seen === null || seen.holders.length === 0) {
-    stdout.write(
-      json ? `${JSON.stringify({ name, broken: [] })}\n` : `${shown}: nobody holds it.\n`,
-    )
+    stdout.write(json ? `${jsonLine({ name, broken: [] })}\n` : `${shown}: nobody holds it.\n`)
     return EXIT.ok
   }
   if (asks) {
@@ -61,7 +59,7 @@ async function breakLock(
   const { broken } = await holdfast.forceRelease(name)
   if (json) {
     const { holders } = lockJson(name, { ...seen, holders: broken }) as { holders: object[] }
-    stdout.write(`${JSON.stringify({ name, broken: holders })}\n`)
+    stdout.write(`${jsonLine({ name, broken: holders })}\n`)
     return EXIT.ok
   }
   stdout.write(

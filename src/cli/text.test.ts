@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { table } from './table.ts'
-import { displayWidth, duration, fit, visible, wrap } from './text.ts'
+import { displayWidth, duration, fit, jsonLine, visible, wrap } from './text.ts'
 
 describe('duration', () => {
   it.each([
@@ -71,5 +71,14 @@ describe('table', () => {
 
   it('goes over the edge rather than lose what matters', () => {
     expect(at(2)).toEqual(['NAME   N', 'a l…   1', '锁    22'])
+  })
+})
+
+describe('JSON for a terminal', () => {
+  it('has no raw control characters and means the same', () => {
+    const value = { name: 'a\u009b31m\u202e\u{e0001}\u001b[0m\u007fé锁' }
+    const line = jsonLine(value)
+    expect(line).toBe('{"name":"a\\u009b31m\\u202e\\udb40\\udc01\\u001b[0m\\u007fé锁"}')
+    expect(JSON.parse(line)).toEqual(value)
   })
 })

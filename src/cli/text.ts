@@ -63,6 +63,14 @@ export function visible(text: string): string {
   })
 }
 
+/** JSON that may be written to a terminal: the same value, without raw control characters. */
+export function jsonLine(value: object): string {
+  return JSON.stringify(value).replace(UNSAFE, (one) => {
+    const units = Array.from({ length: one.length }, (_, at) => one.charCodeAt(at))
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')
+  })
+}
+
 const EAST_ASIAN =
   '\\u1100-\\u115f\\u2e80-\\ua4cf\\uac00-\\ud7a3\\uf900-\\ufaff\\uff00-\\uff60\\uffe0-\\uffe6'
 const WIDE = new RegExp(`[\\p{Emoji_Presentation}${EAST_ASIAN}]`, 'u')

@@ -55,12 +55,44 @@ describe('list', () => {
     await end(...runs)
   })
 
+  it('and run write nothing of others raw', async () => {
+    const label = `${ESC}]0;mine\u0007\u009b31m\u202e`
+    const run = await holder('x', '--label', label)
+    const seen = [
+      await desk.holdfast(['run', '-n', 'x', '--', 'true']).end(),
+      await desk.holdfast(['run', '-n', '--json', 'x', '--', 'true']).end(),
+      await desk.holdfast(['show', 'x']).end(),
+      await desk.holdfast(['show', 'x', '--json']).end(),
+      await desk.holdfast(['list', `${ESC}[31m`]).end(),
+    ]
+    for (const { out, err } of seen) {
+      const raw = /(?!\n)\p{Cc}|\u202e/u
+      expect(`${out}${err}`).not.toMatch(raw)
+    }
+    expect(seen[0]?.err).toContain('\\u{1b}]0;mine')
+    expect(JSON.parse(String(seen[3]?.out))).toMatchObject({ holders: [{ label }] })
+    await end(run)
+  })
+
   it('writes names of others without their control characters', async () => {
     const run = await holder(`${ESC}[31mred\nline`)
     const { out } = await desk.holdfast(['list']).end()
     expect(out).toContain('\\u{1b}[31mred\\nline')
     expect(out).not.toContain(ESC)
     await end(run)
+  })
+})
+
+describe('a reader that leaves early', () => {
+  it('is no mistake', async () => {
+    const runs = [await holder('a'), await holder('b')]
+    // The reader is gone before anything is written.
+    for (const what of ['list', 'list --json', 'list --names', 'show a', '--help', 'list --help']) {
+      const line = `{ sleep 0.01; "${process.execPath}" "${main}" ${what}; } | :; echo "\${PIPESTATUS[0]}"`
+      const { out, err } = await desk.run('bash', ['-c', line]).end()
+      expect({ what, out, err }).toEqual({ what, out: '0\n', err: '' })
+    }
+    await end(...runs)
   })
 })
 
@@ -225,6 +257,32 @@ describe('elect', () => {
     await until(() => run.out === 'leads\nleads\n', { what: 'it to lead again' })
     run.type('\n')
     expect((await run.end()).code).toBe(0)
+  })
+})
+
+describe('elect --again', () => {
+  const again = ['elect', 'boss', '--again', '--ttl', '4', '--grace', '2']
+
+  it('ends when it is told to while a loss is dealt with', async () => {
+    const line = 'trap "echo term" TERM; echo leads; while :; do sleep 0.02; done'
+    const run = desk.holdfast([...again, '-c', line])
+    await until(() => run.out === 'leads\n', { what: 'it to lead' })
+    await desk.holdfast(['release', 'boss', '--force', '--yes']).end()
+    await until(() => run.err.includes('the command is stopped'), { what: 'the loss' })
+    run.kill('SIGINT')
+    expect(await run.end()).toMatchObject({
+      code: 130,
+      out: expect.not.stringMatching(/leads.*leads/s),
+    })
+  })
+
+  it("takes the command's own 79 for what it is", async () => {
+    const line = 'echo leads; exit 79'
+    expect(await desk.holdfast([...again, '-c', line]).end()).toMatchObject({
+      code: 79,
+      out: 'leads\n',
+      err: '',
+    })
   })
 })
 

@@ -64,6 +64,34 @@ describe('a lease that is taken away', () => {
     expect(run.processes()).toEqual([])
   })
 
+  it('is dealt with once: by holdfast, and by the guardian only if that dies', async () => {
+    const line = `trap 'echo TERM >> terms' TERM; echo $$ > pid; while :; do sleep 0.02; done`
+    const args = ['run', 'x', '--ttl', '3', '--grace', '1.4', '-c', line]
+    const run = desk.holdfast(args)
+    const pids = await holding(run, 'pid')
+    await server.call('del', 'holdfast:x')
+    expect((await run.end()).code).toBe(79)
+    await allGone(pids)
+    expect(desk.read('terms')).toBe('TERM\n')
+    // The shell tells the end of each of its sleeps.
+    expect(run.err.match(/^holdfast: /gm)).toHaveLength(1)
+
+    const other = desk.holdfast([
+      'run',
+      'y',
+      ...args.slice(2, -1),
+      line.replace('> pid', '> other'),
+    ])
+    const others = await holding(other, 'other')
+    await server.call('del', 'holdfast:y')
+    await until(() => desk.read('terms') === 'TERM\nTERM\n', { what: 'the stop to begin' })
+    other.kill('SIGKILL')
+    await other.end()
+    await allGone(others)
+    expect(desk.read('terms')).toBe('TERM\nTERM\n')
+    expect(other.err).toContain('was killed; the command is stopped.')
+  })
+
   it('is told by the exit code also when the command ended well meanwhile', async () => {
     const run = desk.holdfast(['run', 'x', '-c', 'echo ready; read _'])
     await until(() => run.out.includes('ready'), { what: 'the lock to be held' })

@@ -39,7 +39,16 @@ describe('exit codes of run', () => {
     writeFileSync(desk.file('text'), 'no program')
     const text = await desk.holdfast(['run', 'x', '--', './text']).end()
     expect(text).toMatchObject({ code: 126, err: expect.stringContaining('cannot be executed') })
-    // Neither keeps the lock.
+    // Node throws some of them and tells others by an event.
+    const unwilling = [['./text/program'], ['.']]
+    for (const command of unwilling) {
+      const { code, err } = await desk.holdfast(['run', 'x', '--', ...command]).end()
+      expect({ code, err }).toEqual({
+        code: 126,
+        err: expect.stringMatching(/^holdfast: "[^"]+" cannot be executed: [a-z ]+\.\n$/),
+      })
+    }
+    // None of them keeps the lock.
     expect((await desk.holdfast(['run', '-n', 'x', '--', 'true']).end()).code).toBe(0)
   })
 
@@ -50,6 +59,8 @@ describe('exit codes of run', () => {
     expect(busy.err).toMatch(
       /^holdfast: lock "x" was not granted within 0 ms; held by process \d+ /,
     )
+    const atOnce = await desk.holdfast(['run', '-w', '0', 'x', '--', 'touch', 'ran']).end()
+    expect(atOnce).toMatchObject({ code: 75, err: expect.stringContaining('within 0 ms') })
     const late = await desk.holdfast(['run', '-w', '0.05', 'x', '--', 'touch', 'ran']).end()
     expect(late).toMatchObject({ code: 75, err: expect.stringContaining('within 50 ms') })
     for (const flags of [['-n'], ['-w', '10ms']]) {
@@ -151,6 +162,25 @@ describe('the streams of the command', () => {
     closeSync(empty)
     const line = `${process.execPath} ${main} run x -- cat <&-`
     expect(await desk.run('bash', ['-c', line]).end()).toMatchObject({ code: 0, out: '' })
+  })
+
+  it.skipIf(process.platform !== 'linux')('above standard error are passed on too', async () => {
+    // As with a lock file of flock, a log, and the two ends of the job server of a make.
+    const holdfast = `"${process.execPath}" "${main}" run x`
+    writeFileSync(desk.file('in'), 'from nine\n')
+    const command = `-c 'cat <&9; echo to three >&3; echo to eight >&8; ls /proc/$$/fd'`
+    const files = '3>three 9<in 8>eight'
+    // Whoever runs the tests may hand on some of its own.
+    const bare = await desk.run('bash', ['-c', `/bin/sh ${command} ${files}`]).end()
+    const line = `${holdfast} ${command} ${files}`
+    const { code, err, out } = await desk.run('bash', ['-c', line]).end()
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toBe(bare.out)
+    expect(out.split('\n')).toEqual(expect.arrayContaining(['from nine', '3', '8', '9']))
+    expect([desk.read('three'), desk.read('eight')]).toEqual(['to three\n', 'to eight\n'])
+    const pipes = `coproc cat; a=\${COPROC[0]} b=\${COPROC[1]}; mkfifo p; exec 5<>p
+      ${holdfast} -- bash -c 'echo through >&5; read -r -t 5 line <&5; echo "$line"'`
+    expect(await desk.run('bash', ['-c', pipes]).end()).toMatchObject({ out: 'through\n' })
   })
 
   it('are left to the command by --json', async () => {

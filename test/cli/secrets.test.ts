@@ -56,6 +56,19 @@ describe('the password of a URL', () => {
     expectNoSecret(result)
   })
 
+  it('of a sentinel is masked too, and the rest of the URL is handed on', async () => {
+    // Two holdfasts, one in the other; the first has a URL that any server serves.
+    const { main } = await import('./support.ts')
+    const query = `${server.url.replace('redis://', `redis://app:${ENCODED}@`)}?db=0`
+    const shown = await desk
+      .holdfast(['run', 'x', '--url', query, '-c', 'echo "$HOLDFAST_URL"'])
+      .end()
+    expect(shown).toMatchObject({ code: 0, out: expect.stringMatching(/:\*\*\*@.*\?db=0\n$/) })
+    const masked = 'redis+sentinel://127.0.0.1:1/main?sentinelPassword=***'
+    const within = desk.run(process.execPath, [main, 'list'], { HOLDFAST_URL: masked })
+    expect(await within.end()).toMatchObject({ code: 64, err: expect.stringContaining('*** in') })
+  })
+
   it.each([
     [
       'a server that is away',

@@ -49,6 +49,18 @@ describe('signals to holdfast', () => {
     expect(await isFree('x')).toBe(true)
   })
 
+  it('reach the command of a holdfast within once', async () => {
+    const count = `trap 'echo got >> got' TERM; trap 'exit 9' HUP;`
+    const inner = [process.execPath, main, 'run', 'x', '-c', stays(count)]
+    const run = desk.holdfast(['run', 'a', '--', ...inner])
+    await started(run)
+    run.kill('SIGTERM')
+    await until(() => desk.read('got') !== '', { what: 'the signal to arrive' })
+    run.kill('SIGHUP')
+    expect((await run.end()).code).toBe(9)
+    expect(desk.read('got')).toBe('got\n')
+  })
+
   it('leave a command alone that ignores them', async () => {
     const run = desk.holdfast(['run', 'x', '-c', stays("trap '' TERM;")])
     await started(run)
@@ -150,6 +162,39 @@ describe.skipIf(process.platform !== 'linux')('in a terminal', () => {
     process.kill(Number(holdfast), 'SIGUSR1')
     expect((await run.end()).code).toBe(9)
     expect(desk.read('ints')).toBe('INT\n')
+  })
+
+  it('a signal by kill to holdfast reaches the command once', async () => {
+    writeFileSync(
+      desk.file('counts.mjs'),
+      `import { appendFileSync, writeFileSync } from 'node:fs'
+      for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGTERM', 'SIGUSR2']) {
+        process.on(signal, () => appendFileSync('got', signal + '\\n'))
+      }
+      process.on('SIGUSR1', () => process.exit(9))
+      writeFileSync('pid', process.pid + '\\n')
+      setInterval(() => {}, 1000)`,
+    )
+    // One in another: what one hands on the other must not.
+    const run = desk.terminal(
+      `${program} run a -- ${program} run x -- "${process.execPath}" counts.mjs`,
+    )
+    await started(run)
+    const [outer] = run.processes().filter((pid) => titleOf(pid).includes('run\0a'))
+    const told: string[] = []
+    for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGTERM', 'SIGUSR2'] as const) {
+      process.kill(Number(outer), signal)
+      told.push(`${signal}\n`)
+      await until(() => desk.read('got').length >= told.join('').length, { what: signal })
+    }
+    // To the whole group, as from a shell that ends a job.
+    const group = Number(read(`/proc/${outer}/stat`).split(') ')[1]?.split(' ')[2])
+    process.kill(-group, 'SIGTERM')
+    await until(() => desk.read('got').length > told.join('').length, { what: 'the group' })
+    told.push('SIGTERM\n')
+    process.kill(Number(outer), 'SIGUSR1')
+    expect((await run.end()).code).toBe(9)
+    expect(desk.read('got')).toBe(told.join(''))
   })
 
   it('Ctrl-C ends the command, holdfast and the script around them', async () => {

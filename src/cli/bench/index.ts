@@ -10,7 +10,7 @@ import { shownUrl } from '../secret.ts'
 import { BENCH } from '../specs/running.ts'
 import { paperFor } from '../style.ts'
 import { table } from '../table.ts'
-import { duration } from '../text.ts'
+import { duration, jsonLine } from '../text.ts'
 import { CommandCounter } from './commands-sent.ts'
 import type { Turn } from './runner.ts'
 
@@ -53,7 +53,7 @@ export async function bench(args: readonly string[], world: World): Promise<numb
     const where = url === undefined ? 'the file of this user' : shownUrl(url)
     if (json) {
       const rows = [...alone, handoff]
-      world.stdout.write(`${JSON.stringify({ engine, where, rows })}\n`)
+      world.stdout.write(`${jsonLine({ engine, where, rows })}\n`)
     } else {
       world.stdout.write(picture(engine, where, [...alone, handoff], world))
     }

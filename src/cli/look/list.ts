@@ -5,6 +5,7 @@ import { EXIT } from '../exit.ts'
 import { allNames, inspectAll, lockJson, locksTable } from '../report.ts'
 import { LIST } from '../specs/looking.ts'
 import { paperFor } from '../style.ts'
+import { jsonLine, visible } from '../text.ts'
 
 /** Lists the locks that are held. */
 export async function list(args: readonly string[], world: World): Promise<number> {
@@ -17,18 +18,21 @@ export async function list(args: readonly string[], world: World): Promise<numbe
       const { stdout } = world
       const names = await allNames(holdfast, prefix)
       if (parsed.options['names']) {
-        for (const name of names) stdout.write(namesLine(name, parsed.options['json'] === true))
+        const json = parsed.options['json'] === true
+        for (const name of names) stdout.write(namesLine(name, { json, screen: stdout.isTTY }))
         return EXIT.ok
       }
       const reports = await inspectAll(holdfast, names)
       if (parsed.options['json']) {
         for (const report of reports) {
-          stdout.write(`${JSON.stringify(lockJson(report.name, report))}\n`)
+          stdout.write(`${jsonLine(lockJson(report.name, report))}\n`)
         }
         return EXIT.ok
       }
       if (reports.length === 0) {
-        stdout.write(prefix === '' ? 'No lock is held.\n' : `No lock ${prefix}… is held.\n`)
+        stdout.write(
+          prefix === '' ? 'No lock is held.\n' : `No lock ${visible(prefix)}… is held.\n`,
+        )
         return EXIT.ok
       }
       const lines = locksTable(reports, paperFor(world))
@@ -41,7 +45,8 @@ export async function list(args: readonly string[], world: World): Promise<numbe
 }
 
 /** A name with a newline would be two lines: such ones are left to --json. */
-function namesLine(name: string, json: boolean): string {
-  if (json) return `${JSON.stringify({ name })}\n`
+function namesLine(name: string, { json, screen }: { json: boolean; screen: boolean }): string {
+  if (json) return `${jsonLine({ name })}\n`
+  if (screen) return `${visible(name)}\n`
   return name.includes('\n') ? '' : `${name}\n`
 }

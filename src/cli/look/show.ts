@@ -5,7 +5,7 @@ import { EXIT } from '../exit.ts'
 import { lockJson, lockLines } from '../report.ts'
 import { SHOW } from '../specs/looking.ts'
 import { paperFor } from '../style.ts'
-import { visible } from '../text.ts'
+import { jsonLine, visible } from '../text.ts'
 
 /** Shows one lock; exits with 1 when nobody holds it or waits for it. */
 export async function showLock(args: readonly string[], world: World): Promise<number> {
@@ -16,7 +16,7 @@ export async function showLock(args: readonly string[], world: World): Promise<n
   try {
     const report = await explained(url, async () => await holdfast.inspect(name))
     if (parsed.options['json']) {
-      world.stdout.write(`${JSON.stringify(lockJson(name, report))}\n`)
+      world.stdout.write(`${jsonLine(lockJson(name, report))}\n`)
     } else if (report === null) {
       world.stdout.write(`${visible(name)}: nobody holds it or waits for it.\n`)
     } else {

@@ -17,7 +17,7 @@ import {
 import { WATCH } from '../specs/looking.ts'
 import { isScreen, paperFor, type Style, styleFor } from '../style.ts'
 import type { Paper } from '../table.ts'
-import { count, fit, visible } from '../text.ts'
+import { count, fit, jsonLine, visible } from '../text.ts'
 import { Screen } from './screen.ts'
 
 /** What is watched: one lock, or all whose names start with a prefix. */
@@ -174,7 +174,7 @@ class Lines implements Teller {
 
   #write(told: string | object): void {
     const at = new Date().toISOString()
-    const line = typeof told === 'string' ? `${at} ${told}` : JSON.stringify({ at, ...told })
+    const line = typeof told === 'string' ? `${at} ${told}` : jsonLine({ at, ...told })
     this.#stdout.write(`${line}\n`)
   }
 }

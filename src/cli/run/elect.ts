@@ -23,8 +23,10 @@ export async function elect(args: readonly string[], world: World): Promise<numb
         return holdfast.election(wish.name).campaign(campaign)
       })
       if (leadership === undefined) return EXIT.timeout
-      const code = await underLease(leadership, wish, { ...means, env: world.env })
-      if (code !== EXIT.lost || !again) return code
+      const { code, lost } = await underLease(leadership, wish, { ...means, env: world.env })
+      if (!lost || !again) return code
+      // Who asked holdfast to end meanwhile does not want it to stand again.
+      if (means.signals.endCode !== undefined) return means.signals.endCode
     }
   })
 }

@@ -1,4 +1,4 @@
-import { hasSecret, shownUrl } from '../secret.ts'
+import { maskedUrl } from '../secret.ts'
 
 /** What the command is told of the lock it runs under. */
 export interface Told {
@@ -24,6 +24,6 @@ export function environmentFor(env: NodeJS.ProcessEnv, told: Told): NodeJS.Proce
     HOLDFAST_ENGINE: told.engine,
     // The marks by which its processes are found: this holder, and those around it.
     HOLDFAST_WITHIN: outer ? `${outer} ${told.holder}` : told.holder,
-    ...(url === undefined ? {} : { HOLDFAST_URL: hasSecret(url) ? shownUrl(url) : url }),
+    ...(url === undefined ? {} : { HOLDFAST_URL: maskedUrl(url) }),
   }
 }

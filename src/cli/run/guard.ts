@@ -4,6 +4,8 @@ import { constants } from 'node:os'
 import type { Holdfast, Lease } from '../../index.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { duration } from '../text.ts'
+import { Decoy } from './decoy.ts'
+import { stdioWith } from './descriptors.ts'
 import { Guardian } from './guardian.ts'
 import { Family, type Root, send, startOf } from './processes.ts'
 import type { Signals } from './signals.ts'
@@ -17,6 +19,8 @@ export interface Order {
   readonly ttlMs: number
   readonly graceMs: number
   readonly lockDelayMs: number
+  /** Descriptors beyond the standard ones that go to the command. */
+  readonly descriptors: readonly number[]
 }
 
 export interface Ending {
@@ -46,7 +50,7 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   // Before the command is there: holdfast may be stopped before it can say anything more.
   guardian.good(Math.max(1, lease.remainingMs - leadMs(order)))
   const leads = process.platform !== 'win32' && !hasTerminal()
-  const child = launch(order, leads)
+  const child = launch(order, leads, () => guardian.dismiss())
   const ended = endOf(child)
   if (child.pid === undefined) {
     guardian.dismiss()
@@ -57,11 +61,19 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   if (!guardian.watches) {
     voice.whisper('unguarded', 'no shell was found: a SIGKILL of holdfast leaves the command.')
   }
-  signals.forwardTo((signal) => forward(root, signal))
+  // A command that leads a group of its own gets what comes to that by itself.
+  signals.forwardTo(
+    (signal) => {
+      if (child.exitCode === null && child.signalCode === null) forward(root, signal)
+    },
+    leads ? undefined : new Decoy(),
+  )
   let stopping: Promise<void> | undefined
   const stop = (why: string): void => {
     stopping ??= (async () => {
       voice.say('stopping', `lock ${lock}: ${why}; the command is stopped.`, { lock: lease.name })
+      signals.stopping()
+      guardian.stop(marginMs(order) / 2)
       const left = await stopAll(root, graceMs)
       if (left.length === 0) return
       const pids = left.join(', ')
@@ -75,7 +87,7 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   silence()
   // The command itself may be gone while something it started still lives.
   await stopping
-  signals.hold()
+  await signals.hold()
   guardian.dismiss()
   return { code, lost: stopping !== undefined }
 }
@@ -85,14 +97,24 @@ function forward(root: Root, signal: NodeJS.Signals): void {
   const toAll = signal !== 'SIGUSR1' && signal !== 'SIGUSR2'
   if (!toAll) send(root.pid, signal)
   else if (root.leads) send(-root.pid, signal)
-  else for (const pid of new Family(root).members()) send(pid, signal)
+  else {
+    const family = new Family(root)
+    for (const pid of family.direct(family.members())) send(pid, signal)
+  }
 }
 
 /** Time before the end of a lease at which the command begins to be stopped. */
-export function leadMs({ ttlMs, graceMs, lockDelayMs }: Omit<Order, 'command' | 'env'>): number {
-  // Half a second is enough to send a signal and to have the processes gone.
-  const marginMs = Math.min(500, ttlMs / 10)
-  return Math.max(0, graceMs - lockDelayMs) + marginMs
+export function leadMs({
+  ttlMs,
+  graceMs,
+  lockDelayMs,
+}: Pick<Order, 'ttlMs' | 'graceMs' | 'lockDelayMs'>): number {
+  return Math.max(0, graceMs - lockDelayMs) + marginMs({ ttlMs })
+}
+
+/** Half a second is enough to send a signal and to have the processes gone. */
+function marginMs({ ttlMs }: Pick<Order, 'ttlMs'>): number {
+  return Math.min(500, ttlMs / 10)
 }
 
 /** Looks after the lease: says how long it is good for, and when the command has to be stopped. */
@@ -173,24 +195,44 @@ function hasTerminal(): boolean {
   }
 }
 
-function launch({ command, env }: Order, leads: boolean): ChildProcess {
+function launch(
+  { command, env, descriptors }: Order,
+  leads: boolean,
+  failed: () => void,
+): ChildProcess {
   const [file = '', ...args] = typeof command === 'string' ? [command] : command
   const shell = typeof command === 'string'
-  return spawn(file, args, { stdio: 'inherit', detached: leads, env, shell })
+  try {
+    return spawn(file, args, { stdio: stdioWith(descriptors), detached: leads, env, shell })
+  } catch (error) {
+    // Node throws some failures and tells others by an event.
+    failed()
+    throw notStarted(shell ? '/bin/sh' : file, error as NodeJS.ErrnoException)
+  }
+}
+
+const PROBLEMS: Readonly<Record<string, string>> = {
+  EACCES: 'no permission',
+  ENOTDIR: 'a part of its path is not a directory',
+  E2BIG: 'its arguments and environment are too long',
+  ENOEXEC: 'it is no program',
+}
+
+/** What a command that could not be started ends with, as in a shell. */
+function notStarted(file: string, { code, message }: NodeJS.ErrnoException): CliError {
+  const shown = JSON.stringify(file)
+  if (code === 'ENOENT') {
+    return new CliError(EXIT.notFound, `${shown} was not found, or its directory is gone.`)
+  }
+  const problem = PROBLEMS[code ?? ''] ?? message
+  return new CliError(EXIT.notExecutable, `${shown} cannot be executed: ${problem}.`)
 }
 
 async function endOf(child: ChildProcess): Promise<Ending> {
   return await new Promise((resolve, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
       if (child.pid !== undefined) return
-      const [file] = child.spawnargs
-      const shown = JSON.stringify(file)
-      if (error.code === 'ENOENT') {
-        reject(new CliError(EXIT.notFound, `${shown} was not found, or its directory is gone.`))
-      } else {
-        const problem = error.code === 'EACCES' ? 'no permission' : error.message
-        reject(new CliError(EXIT.notExecutable, `${shown} cannot be executed: ${problem}.`))
-      }
+      reject(notStarted(child.spawnargs[0] ?? '', error))
     })
     child.once('exit', (code, signal) => {
       resolve({ code: code ?? 128 + constants.signals[signal ?? 'SIGKILL'], lost: false })

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import type { Root } from './processes.ts'
+import { machineMs, type Root } from './processes.ts'
 
 const STOPPER = fileURLToPath(new URL('./stopper.js', import.meta.url))
 
@@ -17,7 +17,7 @@ const SHELLS = ['/bin/bash', '/usr/bin/bash', '/usr/local/bin/bash', '/bin/sh', 
 const SCRIPT = `
 trap '' HUP INT QUIT TERM
 node=$1 stopper=$2 holdfast=$3 holder=$4 grace=$5 lock=$6
-child=0 start= leads=0 left= timed=
+child=0 start= leads=0 left= timed= by= stopping=0
 if err=$( { read -r -t 0.01 _ </dev/null; } 2>&1 ); [ -z "$err" ]; then timed=fraction
 elif err=$( { read -r -t 1 _ </dev/null; } 2>&1 ); [ -z "$err" ]; then timed=whole
 fi
@@ -29,8 +29,9 @@ while :; do
   case $what in
     group) child=$value start=$more leads=1 ;;
     child) child=$value start=$more ;;
-    left)
-      left=$value
+    left|stop)
+      left=$value by=$more
+      [ "$what" = left ] || stopping=1
       if [ "$timed" = whole ]; then
         left=\${value%%.*}
         [ "\${left:-0}" -gt 0 ] || left=1
@@ -38,7 +39,7 @@ while :; do
     done) exit 0 ;;
   esac
 done
-"$node" "$stopper" "$holdfast" "$child" "$start" "$leads" "$holder" "$grace" "$lock" && exit
+"$node" "$stopper" "$holdfast" "$child" "$start" "$leads" "$holder" "$grace" "$lock" "$stopping" "$by" && exit
 [ "$child" = 0 ] && exit
 [ "$leads" = 1 ] && child=-$child
 kill -TERM -- "$child"
@@ -58,9 +59,11 @@ export interface Guarding {
  */
 export class Guardian {
   readonly #shell: ChildProcess | undefined
+  readonly #graceMs: number
 
   /** Starts it, before the command: no moment is left in which nobody guards that. */
   constructor({ holder, lock, graceMs }: Guarding) {
+    this.#graceMs = graceMs
     const shell = SHELLS.find((path) => existsSync(path))
     if (shell === undefined) return
     const facts = [process.execPath, STOPPER, process.pid, holder, graceMs, lock].map(String)
@@ -93,7 +96,13 @@ export class Guardian {
 
   /** Says that the command has to be stopped unless another word comes within `leftMs`. */
   good(leftMs: number): void {
-    this.#tell(`left ${(leftMs / 1000).toFixed(3)}`)
+    this.#tell(`left ${seconds(leftMs)} ${Math.round(machineMs() + leftMs + this.#graceMs)}`)
+  }
+
+  /** Says that holdfast began to stop the command, and should be done `spareMs` after the grace. */
+  stop(spareMs: number): void {
+    const killBy = Math.round(machineMs() + this.#graceMs)
+    this.#tell(`stop ${seconds(this.#graceMs + spareMs)} ${killBy}`)
   }
 
   /** Says that nothing is left to guard. */
@@ -105,4 +114,8 @@ export class Guardian {
   #tell(line: string): void {
     this.#shell?.stdin?.write(`${line}\n`)
   }
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(3)
 }

@@ -8,6 +8,7 @@ import { withoutSecrets } from '../secret.ts'
 import { RUN } from '../specs/running.ts'
 import { duration } from '../text.ts'
 import { tellWarnings } from '../warnings.ts'
+import { inherited } from './descriptors.ts'
 import { environmentFor } from './environment.ts'
 import { type Ending, runGuarded } from './guard.ts'
 import { Signals } from './signals.ts'
@@ -30,8 +31,8 @@ export async function run(args: readonly string[], world: World): Promise<number
     const lease = await granted(means, { ...wish, timeoutMs }, (holdfast, options) => {
       return ask(holdfast, wish.name, share, options)
     })
-    if (lease === undefined) return timeoutMs === 0 ? codes.conflict : codes.timeout
-    return await underLease(lease, wish, { ...means, url, env: world.env })
+    if (lease === undefined) return nonblock ? codes.conflict : codes.timeout
+    return (await underLease(lease, wish, { ...means, env: world.env })).code
   })
 }
 
@@ -64,6 +65,7 @@ export interface Means {
   readonly voice: Voice
   readonly url: string | undefined
   readonly quiet: boolean
+  readonly descriptors: readonly number[]
 }
 
 /** How long a run that lost its lease waits for connections to close. */
@@ -75,6 +77,7 @@ export async function withVoice(
   url: string | undefined,
   work: (means: Means) => Promise<number>,
 ): Promise<number> {
+  const descriptors = inherited()
   const { json, verbose, quiet } = args.options
   const clean = (text: string): string => withoutSecrets(text, url ?? '')
   const voice = new Voice({ json: json === true, verbose: verbose === true, clean })
@@ -83,7 +86,14 @@ export async function withVoice(
   let holdfast: Holdfast | undefined
   try {
     holdfast = await open(url)
-    const code = await work({ holdfast, signals, voice, url, quiet: quiet === true })
+    const code = await work({
+      holdfast,
+      signals,
+      voice,
+      url,
+      descriptors,
+      quiet: quiet === true,
+    })
     const closed = holdfast.close()
     if (code !== EXIT.lost) await closed
     else {
@@ -167,21 +177,29 @@ function readHolder(about: string | undefined): string {
   }
 }
 
-/** Runs the command of a wish under its lease, releases, and gives the exit code. */
+/** How a turn under a lease ended. */
+export interface Turn {
+  /** The exit code of holdfast. */
+  readonly code: number
+  readonly lost: boolean
+}
+
+/** Runs the command of a wish under its lease, releases, and tells how it ended. */
 export async function underLease(
   lease: Lease,
   wish: Wish,
   means: Means & { readonly env: NodeJS.ProcessEnv },
-): Promise<number> {
+): Promise<Turn> {
   const { holdfast, voice, signals } = means
   const { name, identity: holder, fence } = lease
   const told = { lock: name, holder, fence, engine: holdfast.engine.name, url: means.url }
   // A signal that came with the grant: the command is not even started.
   if (signals.exitCode !== undefined) {
     await lease.release().catch(() => false)
-    return signals.exitCode
+    return { code: signals.exitCode, lost: false }
   }
-  const order = { ...wish, env: environmentFor(means.env, told) }
+  const { descriptors } = means
+  const order = { ...wish, descriptors, env: environmentFor(means.env, told) }
   let ending: Ending
   try {
     ending = await runGuarded(lease, order, means)
@@ -194,14 +212,14 @@ export async function underLease(
     lock: name,
     code: ending.code,
   })
-  if (ending.lost) return EXIT.lost
+  if (ending.lost) return { code: EXIT.lost, lost: true }
   if (!kept && ending.code === 0) {
     const quoted = JSON.stringify(name)
     voice.say('lost', `lock ${quoted}: the lease was lost while the command ran.`, { lock: name })
-    return EXIT.lost
+    return { code: EXIT.lost, lost: true }
   }
   if (signals.interruptedByTerminal && ending.code === EXIT.signal + 2) await dieOf(means)
-  return ending.code
+  return { code: ending.code, lost: false }
 }
 
 /** Whether the lease was still this process's when it was released. */

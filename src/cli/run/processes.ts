@@ -56,16 +56,15 @@ export function startOf(pid: number): string {
   return entryOf(pid)?.start ?? ''
 }
 
-/** Whether a process was started within the run of this holder. Linux only. */
-function isMarked(pid: number, holder: string): boolean {
-  if (process.platform !== 'linux') return false
+/** The holders around a process, outermost first. Linux only; none where it cannot be read. */
+function marksOf(pid: number): string[] {
+  if (process.platform !== 'linux') return []
   try {
     const environ = readFileSync(`/proc/${pid}/environ`, 'latin1')
-    return environ.split('\0').some((one) => {
-      return one.startsWith('HOLDFAST_WITHIN=') && one.includes(holder)
-    })
+    const mark = environ.split('\0').find((one) => one.startsWith('HOLDFAST_WITHIN='))
+    return mark?.slice(mark.indexOf('=') + 1).split(' ') ?? []
   } catch {
-    return false
+    return []
   }
 }
 
@@ -89,6 +88,7 @@ export class Family {
   readonly #root: Root
   readonly #known = new Map<number, string>()
   #rootIsOurs = false
+  #found: ReadonlyMap<number, Entry> = new Map()
 
   constructor(root: Root) {
     this.#root = root
@@ -119,7 +119,23 @@ export class Family {
     }
     for (const entry of table) if (this.#belongs(entry)) add(entry)
     for (const { pid, start } of found.values()) this.#known.set(pid, start)
+    this.#found = found
     return [...found.values()].filter(({ ended }) => !ended).map(({ pid }) => pid)
+  }
+
+  /** Those of `members` that no holdfast within looks after: that one hands on what it gets. */
+  direct(members: readonly number[]): number[] {
+    return members.filter((pid) => !this.#isWithin(pid))
+  }
+
+  #isWithin(member: number): boolean {
+    let within = false
+    for (let at = this.#found.get(member); at !== undefined; at = this.#found.get(at.parent)) {
+      const innermost = marksOf(at.pid).at(-1)
+      if (innermost === this.#root.holder) return within
+      if (innermost !== undefined) within = true
+    }
+    return false
   }
 
   /** The number of a command that ended may be another process's by now, and its group's too. */
@@ -142,8 +158,13 @@ export class Family {
   #belongs({ pid, group, start }: Entry): boolean {
     const { pid: root, leads, holder } = this.#root
     if (this.#rootIsOurs && (pid === root || (leads && group === root))) return true
-    return this.#known.get(pid) === start || isMarked(pid, holder)
+    return this.#known.get(pid) === start || marksOf(pid).includes(holder)
   }
+}
+
+/** A clock that all processes of the machine share, and that is never set. */
+export function machineMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n)
 }
 
 /** Sends a signal; one that is gone or belongs to somebody else is left alone. */

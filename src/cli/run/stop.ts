@@ -8,17 +8,18 @@ const GONE_WITHIN_MS = 5000
 
 /**
  * Stops a command and all that came from it: SIGTERM, `graceMs`, SIGKILL. Resolves to the processes
- * that could not be ended, such as those of another user; usually none.
+ * that could not be ended, such as those of another user; usually none. With `told` they have had
+ * their SIGTERM.
  */
-export async function stopAll(root: Root, graceMs: number): Promise<number[]> {
+export async function stopAll(root: Root, graceMs: number, told = false): Promise<number[]> {
   const family = new Family(root)
-  const told = new Set<number>()
+  const seen = new Set<number>()
   const killAt = performance.now() + graceMs
   let members = family.members()
   while (members.length > 0 && performance.now() < killAt) {
-    for (const pid of members) {
-      if (told.has(pid)) continue
-      told.add(pid)
+    for (const pid of told ? [] : family.direct(members)) {
+      if (seen.has(pid)) continue
+      seen.add(pid)
       send(pid, 'SIGTERM')
       // One that is stopped, as by Ctrl-Z, would not see the signal.
       send(pid, 'SIGCONT')

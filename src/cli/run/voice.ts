@@ -1,6 +1,7 @@
 import { write } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { jsonLine, visible } from '../text.ts'
 
 const STDERR = 2
 const writeTo = promisify(write)
@@ -35,7 +36,7 @@ export class Voice {
   say(type: string, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
     const { json, clean } = this.#manner
     const told = clean(message)
-    const line = json ? JSON.stringify({ type, ...fields, message: told }) : `holdfast: ${told}`
+    const line = json ? jsonLine({ type, ...fields, message: told }) : `holdfast: ${visible(told)}`
     this.#told = this.#told.then(async () => await writeAll(`${line}\n`))
   }
 

@@ -38,8 +38,8 @@ export const RUN: CommandSpec = {
   usage: ['run <name> [options] -- <command> [args]', "run <name> [options] -c '<shell line>'"],
   about: [
     'Waits in line for the lock, runs the command, releases the lock, and exits as the command ' +
-      'did. Standard input, output and error are the command\u2019s own; signals are forwarded ' +
-      'to it.',
+      'did. Standard input, output and error are the command\u2019s own, as are other ' +
+      'descriptors on Linux; signals are forwarded to it.',
     'The lease is renewed while the command runs. When it cannot be, a line on stderr says so, ' +
       'and the command and all processes it started are stopped before the lock can be ' +
       'anybody else\u2019s: SIGTERM, --grace, SIGKILL. A guardian process does the same when ' +
