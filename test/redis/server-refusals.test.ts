@@ -159,7 +159,7 @@ describeServers('a server that refuses', (name) => {
       "for i = 1, 400 do redis.call('SET', i, string.rep('x', 1024)) end",
       0,
     )
-    await server.restart({ keepData: true })
+    await server.restart({ keepData: true, whileLoading: true })
     const refused = { code: 'HOLDFAST_ENGINE_FAILED', message: expect.stringContaining('LOADING') }
     await expect(one.holdfast.mutex('job').tryAcquire()).rejects.toMatchObject(refused)
     await until(async () => await lease.renew().then(() => true), { what: 'the data to be loaded' })

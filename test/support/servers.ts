@@ -50,7 +50,8 @@ export interface RunningServer {
   kill(signal?: NodeJS.Signals): Promise<void>
   /** Starts a killed server again on the same port, with what it had on disk. */
   start(): Promise<void>
-  restart(options: { keepData: boolean }): Promise<void>
+  /** Resolves when it serves again; with `whileLoading` already when it answers. */
+  restart(options: { keepData: boolean; whileLoading?: boolean }): Promise<void>
   /** Freezes the process: it keeps its connections and answers nothing. */
   pause(): void
   resume(): void
@@ -181,7 +182,7 @@ class ServerProcess implements RunningServer {
     return this.#child.pid
   }
 
-  async start(): Promise<void> {
+  async start({ whileLoading = false } = {}): Promise<void> {
     if (this.#child) throw new Error(`${this.name} on port ${this.port} is running already`)
     const log = openSync(this.#logFile, 'w')
     const child = spawn(this.#settings.binary.bin, this.#arguments(), {
@@ -198,7 +199,7 @@ class ServerProcess implements RunningServer {
     child.unref()
     this.#child = child
     try {
-      await this.#answering(child)
+      await this.#answering(child, whileLoading)
     } catch (error) {
       await this.kill()
       throw error
@@ -225,14 +226,15 @@ class ServerProcess implements RunningServer {
     if (this.#settings.temporary) await rm(this.dir, { recursive: true, force: true })
   }
 
-  async restart({ keepData }: { keepData: boolean }): Promise<void> {
+  async restart(options: { keepData: boolean; whileLoading?: boolean }): Promise<void> {
+    const { keepData, whileLoading = false } = options
     if (keepData) await this.call('save')
     await this.kill()
     if (!keepData) {
       await rm(join(this.dir, 'dump.rdb'), { force: true })
       await rm(join(this.dir, 'appendonlydir'), { recursive: true, force: true })
     }
-    await this.start()
+    await this.start({ whileLoading })
   }
 
   pause(): void {
@@ -272,13 +274,13 @@ class ServerProcess implements RunningServer {
     return [...fixed, '--save', '', '--repl-diskless-sync-delay', '0', ...this.#settings.args]
   }
 
-  async #answering(child: ChildProcess): Promise<void> {
+  async #answering(child: ChildProcess, whileLoading: boolean): Promise<void> {
     const over = new AbortController()
     const gone = new Promise<void>((resolve, reject) => {
       child.once('error', reject)
       child.once('exit', () => resolve())
     })
-    const answered = this.#askUntilAnswered(child, over.signal)
+    const answered = this.#askUntilAnswered(child, whileLoading, over.signal)
     try {
       await Promise.race([answered, gone, wait(20_000, undefined, { signal: over.signal })])
     } finally {
@@ -291,11 +293,15 @@ class ServerProcess implements RunningServer {
    * Asks for the process id as well, since another server may have taken the port before us, and
    * whether it still reads its data: until then it refuses everything but the question.
    */
-  async #askUntilAnswered(child: ChildProcess, over: AbortSignal): Promise<boolean> {
+  async #askUntilAnswered(
+    child: ChildProcess,
+    whileLoading: boolean,
+    over: AbortSignal,
+  ): Promise<boolean> {
     while (!over.aborted) {
       const info = await askServerInfo(this.port, over).catch(() => '')
       const ours = info.includes(`process_id:${child.pid}\r\n`)
-      if (ours && !info.includes('\r\nloading:1')) return true
+      if (ours && (whileLoading || !info.includes('\r\nloading:1'))) return true
       await wait(5)
     }
     return false
