@@ -152,7 +152,9 @@ describe.each(clientKinds)('a server that comes and goes and $title', (kind) => 
     const pending = failureOf(port.command('get', ['a'], { timeoutMs: 5000 }))
     await server.kill()
     const { failure } = await pending
-    expect(failure).toMatchObject({ kind: 'connection', mayHaveRun: true })
+    // GLIDE's own thread may not have sent it before the kill, and then tries until its time is over.
+    const told = kind.module === '@valkey/valkey-glide' ? /^(connection|timeout)$/ : /^connection$/
+    expect(failure).toMatchObject({ kind: expect.stringMatching(told), mayHaveRun: true })
     const next = await failureOf(port.run('get', 'a'))
     expect(next.failure).toMatchObject({ kind: 'connection', mayHaveRun: false })
     await server.start()
