@@ -3,12 +3,16 @@ import { seed } from '../support/until.ts'
 import { SCENARIOS } from './scenarios.ts'
 import { play } from './simulation.ts'
 
-/** Timers and messages to simulate. The long run is `npm run simulate`. */
+/** Timers and messages to simulate. The long run is `npm run simulate`, with fresh seeds. */
 const STEPS = Number(process.env['HOLDFAST_SIMULATION_STEPS'] ?? 20_000)
 const ONLY = process.env['HOLDFAST_SIMULATION_SCENARIO']
 
 describe('everything together, in simulated time', () => {
   it('keeps its promises', { timeout: 3_600_000 }, async () => {
+    // The short run repeats one series: it is to judge a change, and not to find new faults by chance.
+    if (process.env['HOLDFAST_SIMULATION_STEPS'] === undefined) {
+      process.env['HOLDFAST_SEED'] ??= '9000'
+    }
     const first = seed(import.meta.url)
     const scenarios = SCENARIOS.filter(({ title }) => ONLY === undefined || title === ONLY)
     const totals: Record<string, number> = {}
