@@ -252,6 +252,8 @@ class World {
         if (!server.up || down >= most) return undefined
         server.stop()
         return () => {
+          // The calm at the end brought it back before, with what it had.
+          if (server.up) return
           if (kind === 'data loss') {
             server.wipe()
             this.#order.forget()
