@@ -9,7 +9,7 @@ const ONLY = process.env['HOLDFAST_SIMULATION_SCENARIO']
 
 describe('everything together, in simulated time', () => {
   it('keeps its promises', { timeout: 3_600_000 }, async () => {
-    // The short run repeats one series: it is to judge a change, and not to find new faults by chance.
+    // The short run repeats one series: it judges a change, and finds no new faults by chance.
     if (process.env['HOLDFAST_SIMULATION_STEPS'] === undefined) {
       process.env['HOLDFAST_SEED'] ??= '9000'
     }
