@@ -93,7 +93,8 @@ async function runRows(wanted, bench, rows, values, line) {
   const { rowText } = await import('./suite/text.mjs')
   const folder = values.out ?? fileURLToPath(new URL('results', import.meta.url))
   const writes = values.full || values.out !== undefined
-  const facts = { machine: await machine(), commit: commit(), date: today(), full: values.full }
+  const options = `${values.full ? '--full ' : ''}${values.rounds ? `--rounds ${values.rounds} ` : ''}`
+  const facts = { machine: await machine(), commit: commit(), date: today(), options }
   const results = []
   for (const row of wanted) {
     bench.row = row.name

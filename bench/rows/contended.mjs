@@ -45,7 +45,7 @@ async function measureHandOvers(bench, processes) {
     const results = await interleave({
       contenders,
       rounds: bench.rounds(9, 21),
-      roundsOf: ({ kind }) => (kind === 'peer' ? bench.rounds(1, 5) : Number.POSITIVE_INFINITY),
+      roundsOf: ({ kind }) => (kind === 'peer' ? bench.fewRounds(1, 3) : Number.POSITIVE_INFINITY),
       warmUp: 0,
       ...bench.pace,
       async turn(contender) {
@@ -128,12 +128,13 @@ export const waiters1000 = {
       { slow: true, handover: true },
     )
     const crews = new Map()
-    const peerMs = bench.quick ? 1500 : 5000
+    const peerMs = bench.quick ? 1500 : 4000
     try {
       const results = await interleave({
         contenders,
         rounds: bench.rounds(9, 31),
-        roundsOf: ({ kind }) => (kind === 'peer' ? bench.rounds(1, 2) : Number.POSITIVE_INFINITY),
+        roundsOf: ({ kind }) =>
+          kind === 'peer' ? bench.fewRounds(1, 2) : Number.POSITIVE_INFINITY,
         warmUp: bench.quick ? 3 : 6,
         ...bench.pace,
         turn: (one) => burst(one, crews, server, one.kind === 'peer' ? peerMs : 60_000),

@@ -82,7 +82,7 @@ async function measureDistance(bench, delayMs) {
     const results = await interleave({
       contenders,
       rounds: bench.rounds(7, 21),
-      roundsOf: ({ kind }) => (kind === 'peer' ? bench.rounds(1, 3) : Number.POSITIVE_INFINITY),
+      roundsOf: ({ kind }) => (kind === 'peer' ? bench.fewRounds(1, 3) : Number.POSITIVE_INFINITY),
       warmUp: 3,
       ...bench.pace,
       async turn({ name }) {

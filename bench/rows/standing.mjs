@@ -178,7 +178,7 @@ export const growth = {
         contenders: lines,
         rounds: bench.rounds(2, 7),
         roundsOf: ({ contender }) =>
-          contender.kind === 'peer' ? bench.rounds(1, 1) : Number.POSITIVE_INFINITY,
+          contender.kind === 'peer' ? bench.fewRounds(1, 1) : Number.POSITIVE_INFINITY,
         warmUp: 1,
         ...bench.pace,
         turn: ({ contender, size }) => moveLine({ bench, server, crews, contender, size }),

@@ -50,6 +50,11 @@ export class Bench {
     return this.#rounds ?? (this.quick ? quick : full)
   }
 
+  /** The same for those that are slow: never more than the row finds right. */
+  fewRounds(quick, full) {
+    return Math.min(this.rounds(quick, full), this.quick ? quick : full)
+  }
+
   /** Code that has just been loaded runs many times slower: that is not what is measured here. */
   get warmMs() {
     // Whoever wants so few rounds wants to see that it runs.

@@ -65,8 +65,7 @@ function section(result) {
     `![${result.title}](${result.name}.svg)`,
     '',
     `${result.date}, ${cpu}, ${memoryGiB} GiB, ${system}, Node ${node}, ${server}, ` +
-      `commit ${result.commit}, \`npm run bench -- ${result.full ? '--full ' : ''}--row ` +
-      `${result.name}\`.`,
+      `commit ${result.commit}, \`npm run bench -- ${result.options}--row ${result.name}\`.`,
     '',
   ]
 }
