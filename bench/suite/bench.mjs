@@ -64,7 +64,7 @@ export class Bench {
 
   /** How the rounds of this row are told, and when they have taken long enough. */
   get pace() {
-    const budgetMs = this.quick ? 5000 : Number.POSITIVE_INFINITY
+    const budgetMs = this.quick ? 3500 : Number.POSITIVE_INFINITY
     return { progress: this.progress, budgetMs }
   }
 
