@@ -125,13 +125,13 @@ function zsh(): string {
         : spec.completes === undefined
           ? []
           : [`        '1:shell:(${words(spec.completes)})' \\`]
-    const rest = spec.runs ? "        '*:: :_normal'" : "        '*: :'"
+    const rest = spec.runs ? ['        "${after[@]}" \\'] : []
     return [
       `      ${spec.name})`,
       `        _arguments -S \\`,
       ...options,
       ...first,
-      rest,
+      ...rest,
       '        ;;',
     ].join('\n')
   })
@@ -144,16 +144,20 @@ _holdfast_locks() {
   compadd -a locks
 }
 _holdfast() {
-  local -a commands
-  commands=(
+  # Not "commands": that is where zsh has all programs.
+  local -a verbs
+  verbs=(
 ${commands.join('\n')}
   )
   local state line
   _arguments -C '(- *)'{-h,--help}'[Show the help.]' '(- *)'{-v,--version}'[Show the version.]' \\
     '1:command:->command' '*::argument:->argument'
   case $state in
-    command) _describe command commands ;;
+    command) _describe command verbs ;;
     argument)
+      local -a after
+      # Only behind --: before it there may still be options.
+      if [ "\${words[(i)--]}" -lt "$CURRENT" ]; then after=('*::: :_normal'); fi
       case $line[1] in
 ${cases.join('\n')}
       esac ;;
