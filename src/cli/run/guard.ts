@@ -47,8 +47,9 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   const { graceMs } = order
   const lock = JSON.stringify(lease.name)
   const guardian = new Guardian({ holder: lease.identity, lock: lease.name, graceMs })
+  const spareMs = marginMs(order) / 2
   // Before the command is there: holdfast may be stopped before it can say anything more.
-  guardian.good(Math.max(1, lease.remainingMs - leadMs(order)))
+  guardian.good(Math.max(1, lease.remainingMs - leadMs(order)), spareMs)
   const leads = process.platform !== 'win32' && !hasTerminal()
   const child = launch(order, leads, () => guardian.dismiss())
   const ended = endOf(child)
@@ -73,7 +74,7 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
     stopping ??= (async () => {
       voice.say('stopping', `lock ${lock}: ${why}; the command is stopped.`, { lock: lease.name })
       signals.stopping()
-      guardian.stop(marginMs(order) / 2)
+      guardian.stop(spareMs)
       const left = await stopAll(root, graceMs)
       if (left.length === 0) return
       const pids = left.join(', ')
@@ -81,7 +82,7 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
     })()
   }
   const silence = tellOfDoubt(holdfast, lease, order, voice)
-  const unwatch = watch(lease, order, { good: (leftMs) => guardian.good(leftMs), stop })
+  const unwatch = watch(lease, order, { good: (leftMs) => guardian.good(leftMs, spareMs), stop })
   const { code } = await ended
   unwatch()
   silence()

@@ -94,9 +94,14 @@ export class Guardian {
     this.#tell(`${leads ? 'group' : 'child'} ${pid} ${start}`)
   }
 
-  /** Says that the command has to be stopped unless another word comes within `leftMs`. */
-  good(leftMs: number): void {
-    this.#tell(`left ${seconds(leftMs)} ${Math.round(machineMs() + leftMs + this.#graceMs)}`)
+  /**
+   * Says that the command has to be stopped unless another word comes within `leftMs`. It waits
+   * `spareMs` more for that of a holdfast that stops the command itself; the end stays the same.
+   */
+  good(leftMs: number, spareMs: number): void {
+    this.#tell(
+      `left ${seconds(leftMs + spareMs)} ${Math.round(machineMs() + leftMs + this.#graceMs)}`,
+    )
   }
 
   /** Says that holdfast began to stop the command, and should be done `spareMs` after the grace. */
