@@ -51,6 +51,7 @@ export class Core {
   readonly #owed = new Set<Promise<void>>()
   readonly #closing = new AbortController()
   readonly #ending = new AbortController()
+  readonly #unheard: (() => void) | undefined
 
   constructor(parts: CoreParts) {
     this.engine = parts.engine
@@ -64,6 +65,16 @@ export class Core {
     this.#host = parts.host
     this.#pid = parts.pid
     this.#plainAbout = writeAbout({ host: parts.host, pid: parts.pid })
+    this.#unheard = parts.engine.onLoss?.((cause) =>
+      this.reentry.outside(() => this.#loseAll(cause)),
+    )
+  }
+
+  /** The engine lost what it granted. Waiters ask it again by themselves. */
+  #loseAll(cause: EngineError): void {
+    for (const tended of this.renewal.tended) {
+      if (tended.leased) tended.stands({ state: 'absent', cause })
+    }
   }
 
   /**
@@ -213,6 +224,7 @@ export class Core {
 
   /** Stops every timer and background call. */
   end(): void {
+    this.#unheard?.()
     this.renewal.close()
     this.#ending.abort(closedError())
   }

@@ -101,6 +101,8 @@ export interface Waiting {
 export interface Absent {
   readonly state: 'absent'
   readonly occupant?: Occupant
+  /** What took the place away, where the engine knows. */
+  readonly cause?: EngineError
 }
 
 /** Where a place stands. */
@@ -265,6 +267,12 @@ export interface Engine {
    * are in use, so that processes whose lists differ find out. Touches no lock.
    */
   enlist?(entry: NodeList): Promise<Enlisted>
+  /**
+   * Calls `listener` whenever all that was granted until then is gone at once, such as with a file
+   * that was deleted: holders are told then, and not at a renewal. Nothing is granted between the
+   * loss and the call. Stops when the returned function is called.
+   */
+  onLoss?(listener: (cause: EngineError) => void): () => void
   /**
    * What in this engine's surroundings endangers its promises; nothing when all is well. Takes no
    * lock. Rejects with `EngineError` when there is no answer; what it may not ask is a finding.

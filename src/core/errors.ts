@@ -76,7 +76,10 @@ export class LeaseLostError extends HoldfastError {
     const told = {
       expired: 'ended before a renewal was confirmed',
       overdue: 'was held for all of its maxHoldMs',
-      refused: 'was released, taken over or deleted by somebody else',
+      refused:
+        cause instanceof Error
+          ? `is gone from its engine (${cause.message.replace(/\.$/, '')})`
+          : 'was released, taken over or deleted by somebody else',
       short: 'has less time left than asked for',
       released: 'was released before',
     }[reason]

@@ -129,8 +129,9 @@ export class LeaseTending implements Tended {
       case 'unknown':
         return this.#doubt(standing.error)
       case 'waiting':
-      case 'absent':
         return this.#lose('refused')
+      case 'absent':
+        return this.#lose('refused', standing.cause)
       default:
         standing satisfies never
     }
@@ -279,10 +280,10 @@ export class LeaseTending implements Tended {
     if (open && now >= this.deadline) this.expire()
   }
 
-  #lose(reason: LossReason): void {
+  #lose(reason: LossReason, cause?: EngineError): void {
     this.#state = 'lost'
     this.#core.renewal.stop(this)
-    this.#loss = this.#lossError(reason)
+    this.#loss = this.#lossError(reason, cause)
     this.#end(this.#loss)
     this.#over(this.#loss)
     this.#core.events.emit('lost', { lease: this.#lease, error: this.#loss })
@@ -305,7 +306,9 @@ export class LeaseTending implements Tended {
     this.#core.traces.hold.end(told)
   }
 
-  #lossError(reason: LossReason): LeaseLostError {
-    return new LeaseLostError(this.place.name, this.#lease.fence, reason, this.#lastFailure)
+  #lossError(reason: LossReason, cause?: EngineError): LeaseLostError {
+    // An earlier failure explains a lease that ran out, and not one that was refused.
+    const known = cause ?? (reason === 'refused' ? undefined : this.#lastFailure)
+    return new LeaseLostError(this.place.name, this.#lease.fence, reason, known)
   }
 }
