@@ -4,7 +4,7 @@ import type { Core } from './core.ts'
 import type { Absent, Claim, Held, Occupant, Place, Standing, Unknown, Waiting } from './engine.ts'
 import { AcquireTimeoutError, closedError, EngineError, ReplicaError } from './errors.ts'
 import type { Lease } from './lease.ts'
-import type { Tended } from './renewal.ts'
+import type { Entry, Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 import { trustedUntil } from './tending.ts'
 import type { AcquireTrace } from './traces.ts'
@@ -34,6 +34,7 @@ export function acquire(core: Core, request: Request): Promise<Lease | Absent> {
 export class Acquisition implements Tended {
   readonly place: Place
   readonly leased = false
+  entry: Entry | undefined
   readonly #core: Core
   readonly #request: Request
   readonly #asker: Asker

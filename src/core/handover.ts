@@ -1,5 +1,6 @@
 import { Acquisition, type Asker } from './acquire.ts'
 import type { Caller, Grant } from './caller.ts'
+import { Chain } from './chain.ts'
 import type { Core } from './core.ts'
 import type { Absent, Occupant, Place } from './engine.ts'
 import { AcquireTimeoutError } from './errors.ts'
@@ -39,7 +40,7 @@ export class Handover implements Asker, Succession {
   readonly #limits: HandoverLimits
   /** Forgets this handover: nobody holds and nobody waits. */
   readonly #over: () => void
-  readonly #heirs = new Set<Heir>()
+  readonly #heirs = new Chain<Heir>()
   /** The place of all heirs in the engine's line. */
   #acquisition: Acquisition | undefined
   #turn: Turn | undefined
@@ -68,7 +69,7 @@ export class Handover implements Asker, Succession {
   overdue(heir: Heir, timeoutMs: number): Error {
     if (this.#acquisition !== undefined) return this.#acquisition.overdue(timeoutMs)
     const { name } = heir.place
-    const ahead = [...this.#heirs].indexOf(heir)
+    const ahead = this.#heirs.toArray().indexOf(heir)
     return new AcquireTimeoutError(name, timeoutMs, { occupant: this.#occupant, ahead })
   }
 
@@ -86,8 +87,8 @@ export class Handover implements Asker, Succession {
 
   fail(reason: Error): void {
     this.#acquisition = undefined
-    const heirs = [...this.#heirs]
-    this.#heirs.clear()
+    const heirs = this.#heirs.toArray()
+    for (const heir of heirs) this.#heirs.delete(heir)
     this.#over()
     for (const heir of heirs) heir.fail(reason)
   }
@@ -117,22 +118,21 @@ export class Handover implements Asker, Succession {
     return place && { identity: place.identity, ours: true, about: place.about }
   }
 
-  /** Asks the engine for the lock, for whoever is first when it comes. */
+  /** Asks the engine for the lock, for whoever is first when it comes. Somebody waits. */
   #ask(): void {
     if (this.#acquisition !== undefined) return
-    for (const { caller } of this.#heirs) {
-      const request = { ...caller.request, timeoutMs: Number.POSITIVE_INFINITY, signal: undefined }
-      this.#acquisition = new Acquisition(this.#core, request, this)
-      return this.#acquisition.start()
-    }
+    const { request } = (this.#heirs.first as Heir).caller
+    const asked = { ...request, timeoutMs: Number.POSITIVE_INFINITY, signal: undefined }
+    this.#acquisition = new Acquisition(this.#core, asked, this)
+    this.#acquisition.start()
   }
 
+  /** To the first who waits; who waited last gave the acquisition up with its place. */
   #handOn(turn: Turn): void {
-    for (const heir of this.#heirs) {
-      this.#heirs.delete(heir)
-      const { place, fence, until } = turn
-      return heir.granted({ place, fence, until, succession: this })
-    }
+    const first = this.#heirs.first as Heir
+    this.#heirs.delete(first)
+    const { place, fence, until } = turn
+    first.granted({ place, fence, until, succession: this })
   }
 
   /** Once a turn, and only when somebody waits: a lone caller costs no further command. */

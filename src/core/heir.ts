@@ -1,9 +1,10 @@
 import { onAbort } from './abort.ts'
 import type { Caller, Grant } from './caller.ts'
+import type { Chained } from './chain.ts'
 import type { Core } from './core.ts'
 import type { Occupant, Place } from './engine.ts'
 import { closedError } from './errors.ts'
-import type { Tended } from './renewal.ts'
+import type { Entry, Tended } from './renewal.ts'
 
 /** What an heir needs of the handover that it waits at. */
 interface Handing {
@@ -14,9 +15,13 @@ interface Handing {
 }
 
 /** A call that waits for its turn inside this process. It has no place in the engine's line. */
-export class Heir implements Tended {
+export class Heir implements Tended, Chained<Heir> {
   readonly caller: Caller
   readonly leased = false
+  entry: Entry | undefined
+  chain: object | undefined
+  previous: Heir | undefined
+  next: Heir | undefined
   readonly #core: Core
   readonly #handing: Handing
   /** Stops listening to the caller's signal. */

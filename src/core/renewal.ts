@@ -1,3 +1,4 @@
+import { Chain, type Chained } from './chain.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Engine, Place, Standing, Unknown } from './engine.ts'
 import { EngineError } from './errors.ts'
@@ -19,15 +20,30 @@ export interface Tended {
   expire(): void
   /** The Holdfast closes. Leaves, and settles whoever waits. Never rejects. */
   shutdown(): Promise<void>
+  /** Kept here by the renewal, which alone reads and writes it. */
+  entry?: Entry | undefined
 }
 
-interface Entry {
-  dueAt: number
+/** What is planned for somebody. */
+export class Entry implements Chained<Entry> {
+  readonly tended: Tended
+  dueAt: number = Number.POSITIVE_INFINITY
   /** When something was heard of that makes it due, whatever was planned. */
-  hurriedAt: number
+  hurriedAt: number = Number.POSITIVE_INFINITY
   /** How much earlier than due it may travel with others. */
-  slackMs: number
-  inFlight: boolean
+  slackMs = 0
+  inFlight = false
+  chain: object | undefined
+  previous: Entry | undefined
+  next: Entry | undefined
+
+  constructor(tended: Tended) {
+    this.tended = tended
+  }
+
+  get plannedAt(): number {
+    return Math.min(this.dueAt, this.hurriedAt)
+  }
 }
 
 /**
@@ -39,7 +55,7 @@ export class Renewal {
   readonly #engine: Engine
   readonly #clock: Clock
   readonly #trace: Trace<RenewTrace>
-  readonly #entries = new Map<Tended, Entry>()
+  readonly #entries = new Chain<Entry>()
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
@@ -51,13 +67,14 @@ export class Renewal {
 
   /** Everybody tended now. */
   get tended(): readonly Tended[] {
-    return [...this.#entries.keys()]
+    return this.#entries.toArray().map(({ tended }) => tended)
   }
 
   /** Starts to watch the deadline; looks come with `schedule`. */
   tend(tended: Tended): void {
-    const never = { dueAt: Number.POSITIVE_INFINITY, hurriedAt: Number.POSITIVE_INFINITY }
-    this.#entries.set(tended, { ...never, slackMs: 0, inFlight: false })
+    const entry = new Entry(tended)
+    tended.entry = entry
+    this.#entries.add(entry)
     this.#armFor(tended.deadline)
   }
 
@@ -66,7 +83,7 @@ export class Renewal {
    * all.
    */
   schedule(tended: Tended, inMs: number, slackMs = 0, now: number = this.#clock.now()): void {
-    const entry = this.#entries.get(tended)
+    const { entry } = tended
     if (entry === undefined) return
     entry.dueAt = now + inMs
     entry.slackMs = slackMs
@@ -78,14 +95,17 @@ export class Renewal {
    * answered before the change. No plan of `schedule` puts it off.
    */
   hurry(tended: Tended): void {
-    const entry = this.#entries.get(tended)
+    const { entry } = tended
     if (entry === undefined) return
     entry.hurriedAt = this.#clock.now()
     if (!entry.inFlight) this.#armFor(entry.hurriedAt)
   }
 
   stop(tended: Tended): void {
-    this.#entries.delete(tended)
+    const { entry } = tended
+    if (entry === undefined) return
+    tended.entry = undefined
+    this.#entries.delete(entry)
   }
 
   /** Renews them in one engine call, and says where each stands. Rejects as the engine does. */
@@ -96,7 +116,7 @@ export class Renewal {
 
   /** Ends the timer. Nothing is told any more. */
   close(): void {
-    this.#entries.clear()
+    for (const tended of this.tended) this.stop(tended)
     this.#timer?.cancel()
     this.#timer = undefined
     this.#timerAt = Number.POSITIVE_INFINITY
@@ -114,40 +134,32 @@ export class Renewal {
     this.#timerAt = Number.POSITIVE_INFINITY
     const now = this.#clock.now()
     // Deadlines first: after a blocked event loop nothing else may happen before they are told.
-    for (const tended of this.#entries.keys()) {
-      if (tended.deadline > now) continue
-      this.#entries.delete(tended)
+    for (const { tended } of this.#entries.toArray()) {
+      if (tended.entry === undefined || tended.deadline > now) continue
+      this.stop(tended)
       tended.expire()
     }
-    if (this.#anyDue(now)) this.#send(now)
+    this.#send(now)
     let next = Number.POSITIVE_INFINITY
-    for (const [tended, entry] of this.#entries) {
-      next = Math.min(next, tended.deadline, entry.inFlight ? next : plannedAt(entry))
+    for (let entry = this.#entries.first; entry !== undefined; entry = entry.next) {
+      next = Math.min(next, entry.tended.deadline, entry.inFlight ? next : entry.plannedAt)
     }
     if (next < Number.POSITIVE_INFINITY) this.#armFor(next)
   }
 
-  #anyDue(now: number): boolean {
-    for (const entry of this.#entries.values()) {
-      if (!entry.inFlight && plannedAt(entry) <= now) return true
-    }
-    return false
-  }
-
+  /** Sends nothing unless something is due; then also what is nearly due. */
   #send(now: number): void {
-    let batch: Tended[] = []
-    for (const [tended, entry] of this.#entries) {
-      if (entry.inFlight || plannedAt(entry) - entry.slackMs > now) continue
+    const still = this.#entries.toArray().filter(({ inFlight }) => !inFlight)
+    if (!still.some(({ plannedAt }) => plannedAt <= now)) return
+    const batch: Tended[] = []
+    for (const entry of still) {
+      if (entry.plannedAt - entry.slackMs > now) continue
       entry.inFlight = true
       entry.hurriedAt = Number.POSITIVE_INFINITY
       entry.dueAt = Number.POSITIVE_INFINITY
-      batch.push(tended)
-      if (batch.length === BATCH) {
-        void this.#renew(batch)
-        batch = []
-      }
+      batch.push(entry.tended)
     }
-    if (batch.length > 0) void this.#renew(batch)
+    for (let at = 0; at < batch.length; at += BATCH) void this.#renew(batch.slice(at, at + BATCH))
   }
 
   /** Never rejects: an error becomes the unknown standing of everybody in the batch. */
@@ -160,12 +172,12 @@ export class Renewal {
       standings = batch.map(() => unknown)
     }
     batch.forEach((tended, index) => {
-      const entry = this.#entries.get(tended)
+      const { entry } = tended
       const standing = standings[index]
       if (entry === undefined || standing === undefined) return
       entry.inFlight = false
       // A look asked for while this one was under way keeps its time, unless a new one is set.
-      if (plannedAt(entry) < Number.POSITIVE_INFINITY) this.#armFor(plannedAt(entry))
+      if (entry.plannedAt < Number.POSITIVE_INFINITY) this.#armFor(entry.plannedAt)
       tended.stands(standing)
     })
   }
@@ -201,8 +213,4 @@ export class Renewal {
       cause,
     })
   }
-}
-
-function plannedAt({ dueAt, hurriedAt }: Entry): number {
-  return Math.min(dueAt, hurriedAt)
 }

@@ -8,7 +8,7 @@ import {
   type LossReason,
 } from './errors.ts'
 import type { Lease, LeaseState } from './lease.ts'
-import type { Tended } from './renewal.ts'
+import type { Entry, Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
 import type { AcquireTrace, HoldTrace } from './traces.ts'
 
@@ -49,6 +49,7 @@ export function trustedUntil(held: Held, lifeMs: number): number {
 export class LeaseTending implements Tended {
   readonly place: Place
   readonly leased = true
+  entry: Entry | undefined
   readonly #core: Core
   readonly #lease: Lease
   readonly #succession: Succession | undefined

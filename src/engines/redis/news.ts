@@ -1,23 +1,31 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Place, Standing } from '../../core/engine.ts'
 import { closedError } from '../../core/errors.ts'
+import { ByIdentity, type Kept } from './by-identity.ts'
 import type { ServerTime, ServerTimes } from './server-time.ts'
 
 /** Asks the core to look at once. */
 const LOOK: Standing = { state: 'waiting', ahead: 0, ticket: 0, lookMs: 0 }
 
-interface Expected {
+class Expected implements Kept<Expected> {
+  readonly identity: string
   readonly place: Place
   /** The channel that the line has for the place; `undefined` while it does not stand in it. */
   channel: string | undefined
   /** News that came while nobody was in `wait`. */
   news: Standing | undefined
   wake: ((news: Standing | Error) => void) | undefined
+  nextInBucket: Expected | undefined
+
+  constructor(place: Place) {
+    this.identity = place.identity
+    this.place = place
+  }
 }
 
 /** What was pushed to this process, by the place it is meant for. */
 export class News {
-  readonly #expected = new Map<string, Expected>()
+  readonly #expected = new ByIdentity<Expected>()
   readonly #clock: Clock
   readonly #serverTimes: ServerTimes
   #closed = false
@@ -31,8 +39,8 @@ export class News {
   expect(place: Place): Expected {
     const known = this.#expected.get(place.identity)
     if (known !== undefined) return known
-    const expected: Expected = { place, channel: undefined, news: undefined, wake: undefined }
-    this.#expected.set(place.identity, expected)
+    const expected = new Expected(place)
+    this.#expected.add(expected)
     return expected
   }
 
@@ -79,12 +87,12 @@ export class News {
 
   /** Messages may have been missed: everybody looks for themselves. */
   lookAll(): void {
-    for (const expected of this.#expected.values()) this.#tell(expected, LOOK)
+    for (const expected of this.#expected.toArray()) this.#tell(expected, LOOK)
   }
 
   /** Whoever stands in a line with another channel than this one looks at once. */
   lookMoved(channelFor: (place: Place) => string): void {
-    for (const expected of this.#expected.values()) {
+    for (const expected of this.#expected.toArray()) {
       const { channel, place } = expected
       if (channel !== undefined && channel !== channelFor(place)) this.#tell(expected, LOOK)
     }
@@ -93,7 +101,7 @@ export class News {
   /** Ends every wait; nothing is told any more. */
   close(): void {
     this.#closed = true
-    for (const { place, wake } of this.#expected.values()) wake?.(closedError(place.name))
+    for (const { place, wake } of this.#expected.toArray()) wake?.(closedError(place.name))
     this.#expected.clear()
   }
 

@@ -1,3 +1,4 @@
+import { Chain, type Chained } from '../../../core/chain.ts'
 import type { Clock, Timer } from '../../../core/clock.ts'
 import type { RedisFailure, Reply } from '../port.ts'
 
@@ -7,7 +8,7 @@ export interface CallOptions {
 }
 
 /** A command somebody waits for. */
-export class Call {
+export class Call implements Chained<Call> {
   readonly name: string
   readonly args: readonly (string | number)[]
   /** The server said that another one is about to serve the key: that one must be told so. */
@@ -20,6 +21,7 @@ export class Call {
   dueAt = 0
   /** The lane it stands in; `undefined` once it is settled. */
   lane: Lane | undefined
+  chain: object | undefined
   previous: Call | undefined
   next: Call | undefined
 
@@ -64,8 +66,7 @@ class Lane {
   readonly #timeoutMs: number
   readonly #expire: (call: Call) => void
   readonly #done: (timeoutMs: number) => void
-  #first: Call | undefined
-  #last: Call | undefined
+  readonly #calls = new Chain<Call>()
   #timer: Timer | undefined
 
   constructor(
@@ -83,29 +84,19 @@ class Lane {
   add(call: Call): void {
     call.lane = this
     call.dueAt = this.#clock.now() + this.#timeoutMs
-    call.previous = this.#last
-    if (this.#last) this.#last.next = call
-    else this.#first = call
-    this.#last = call
+    this.#calls.add(call)
     this.#timer ??= limit(this.#clock, this.#sweep, this.#timeoutMs)
   }
 
   remove(call: Call): void {
-    if (call.previous) call.previous.next = call.next
-    else this.#first = call.next
-    if (call.next) call.next.previous = call.previous
-    else this.#last = call.previous
+    this.#calls.delete(call)
     call.lane = undefined
-    call.previous = undefined
-    call.next = undefined
   }
 
-  *calls(): Generator<Call> {
-    for (let call = this.#first; call; ) {
-      const { next } = call
-      yield call
-      call = next
-    }
+  removeAll(): Call[] {
+    const all = this.#calls.toArray()
+    for (const call of all) this.remove(call)
+    return all
   }
 
   close(): void {
@@ -116,13 +107,14 @@ class Lane {
   readonly #sweep = (): void => {
     this.#timer = undefined
     const now = this.#clock.now()
-    for (let call = this.#first; call && call.dueAt <= now; call = this.#first) {
+    for (let call = this.#calls.first; call && call.dueAt <= now; call = this.#calls.first) {
       this.remove(call)
       this.#expire(call)
     }
     // What an expired call set off may have added calls and with them a timer.
     if (this.#timer) return
-    if (this.#first) this.#timer = limit(this.#clock, this.#sweep, this.#first.dueAt - now)
+    const { first } = this.#calls
+    if (first) this.#timer = limit(this.#clock, this.#sweep, first.dueAt - now)
     else this.#done(this.#timeoutMs)
   }
 }
@@ -160,14 +152,7 @@ export class Calls {
 
   /** Takes out every open call. */
   takeAll(): Call[] {
-    const all: Call[] = []
-    for (const lane of this.#lanes.values()) {
-      for (const call of lane.calls()) {
-        lane.remove(call)
-        all.push(call)
-      }
-    }
-    return all
+    return [...this.#lanes.values()].flatMap((lane) => lane.removeAll())
   }
 
   close(): void {
