@@ -37,9 +37,9 @@ async function openRaw(urls) {
     async pair(name) {
       const identity = String(Math.random()).slice(2).padEnd(32, '0')
       const keys = keysOf(name)
-      const times = [10_000, 10_000, 10_000, 0, 0, 86_400_000, Number.MAX_SAFE_INTEGER]
-      await all(acquire, [...keys, identity, ...times, 1, '', 'channel', '{}', 0])
-      await all(release, [...keys, identity, 0, 86_400_000, 0, 0])
+      const times = [Number.MAX_SAFE_INTEGER, 10_000, 10_000, 86_400_000]
+      await all(acquire, [...keys, identity, ...times, '0 {}', '10000 10000 1 - channel'])
+      await all(release, [...keys, identity, 86_400_000])
     },
     close: async () => {
       for (const client of clients) client.disconnect()

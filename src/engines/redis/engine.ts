@@ -27,7 +27,7 @@ import { permissionProblem } from './permissions.ts'
 import type { RedisPort, Reply } from './port.ts'
 import { allOf, recipeOf } from './recipes.ts'
 import type { ReplicaWrites } from './replicas.ts'
-import { lockState, number, occupant, shapeOf, text } from './replies.ts'
+import { inFull, lockState, number, occupant, shapeOf, text } from './replies.ts'
 import { Requests } from './requests.ts'
 import { inspect } from './scripts.generated.ts'
 import { type ServerTime, ServerTimes } from './server-time.ts'
@@ -139,8 +139,11 @@ export class RedisEngine implements Engine {
       const notAfterMs = time.serverMs(commandTimeoutMs, sentAt)
       const channel = this.#channel(claim)
       const terms = { keepMs, notAfterMs, channel }
-      const call = recipeOf(claim.shape).acquire(keys, this.#longer(claim), terms)
-      const { reply, replicas, server } = await this.#requests.grant('acquire', call, claim.name)
+      const asked = this.#longer(claim)
+      const call = recipeOf(claim.shape).acquire(keys, asked, terms)
+      const answer = await this.#requests.grant('acquire', call, claim.name)
+      const { replicas, server } = answer
+      const reply = inFull(answer.reply, asked.ttlMs)
       // Another one may have answered than was thought to serve the lock, by another clock.
       time = this.#times.of(server)
       if (reply[0] === 'shape') {

@@ -12,13 +12,15 @@ export interface Call {
   readonly args: Arguments
 }
 
+interface Terms {
+  readonly keepMs: number
+  readonly notAfterMs: number
+  readonly channel: string
+}
+
 /** How a kind of lock lies on the server, and by which scripts it is served. */
 export interface Recipe {
-  acquire(
-    keys: LockKeys,
-    claim: Claim,
-    terms: { keepMs: number; notAfterMs: number; channel: string },
-  ): Call
+  acquire(keys: LockKeys, claim: Claim, terms: Terms): Call
   release(keys: LockKeys, place: Place, terms: { keepMs: number; force: boolean }): Call
   renew(places: readonly { keys: LockKeys; place: Place }[], terms: { keepMs: number }): Call
 }
@@ -28,12 +30,15 @@ const MUTEX: Recipe = {
   acquire: (keys, claim, terms) => ({
     script: scripts.acquire,
     keys: lineOf(keys),
-    args: claimArguments(claim, terms),
+    args: takeArguments(claim, terms),
   }),
   release: (keys, { identity, minHoldMs, lockDelayMs }, { keepMs, force }) => ({
     script: scripts.release,
     keys: lineOf(keys),
-    args: [identity, minHoldMs, keepMs, lockDelayMs, force ? 1 : 0],
+    args:
+      force || minHoldMs > 0 || lockDelayMs > 0
+        ? [identity, keepMs, force ? 1 : 0, minHoldMs, lockDelayMs]
+        : [identity, keepMs],
   }),
   renew: (places, { keepMs }) => ({
     script: scripts.renew,
@@ -83,7 +88,27 @@ function lineOf({ lock, fence, line, alive, places }: LockKeys): string[] {
   return [lock, fence, line, alive, places]
 }
 
-function claimArguments(claim: Claim, terms: Parameters<Recipe['acquire']>[2]): Arguments {
+/** As few as can be: each costs the server and the client as much as the work of the script. */
+function takeArguments(claim: Claim, { keepMs, notAfterMs, channel }: Terms): Arguments {
+  const { identity, ttlMs, grantTtlMs, waitTtlMs, lockDelayMs, minHoldMs, wait, ticket } = claim
+  const { about, fence = 0 } = claim
+  const aliveMs = Math.max(ttlMs + lockDelayMs, minHoldMs)
+  const terms = `${grantTtlMs} ${waitTtlMs} ${wait ? 1 : 0} ${ticket ?? '-'} ${channel}`
+  const args: (string | number)[] = [
+    identity,
+    notAfterMs,
+    ttlMs,
+    aliveMs,
+    Math.max(keepMs, aliveMs),
+    `${lockDelayMs} ${about}`,
+    terms,
+  ]
+  if (minHoldMs > 0) args.push(fence, minHoldMs)
+  else if (fence > 0) args.push(fence)
+  return args
+}
+
+function claimArguments(claim: Claim, terms: Terms): Arguments {
   return [
     claim.identity,
     claim.ttlMs,

@@ -11,6 +11,15 @@ export function text(reply: Reply | undefined): string {
   return String(reply ?? '')
 }
 
+/**
+ * An answer of acquire.lua as all others of it. What it says of a free lock that it took is one
+ * number, the fence, which is then also the server's time: that is the quickest to send and to read.
+ */
+export function inFull(reply: readonly Reply[], ttlMs: number): readonly Reply[] {
+  const [fence = 0] = reply
+  return reply.length === 1 ? ['held', fence, ttlMs, fence] : reply
+}
+
 /** The holder that a script told of, as a part of a standing. */
 export function occupant(
   holder: Reply | undefined,

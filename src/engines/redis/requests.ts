@@ -7,6 +7,7 @@ import type { Confirmed, ReplicaSettings, ReplicaWrites } from './replicas.ts'
 
 /** The answer of a script, and which server ran it. */
 export interface Answer {
+  /** A number alone is the only entry. */
   readonly reply: readonly Reply[]
   readonly server: string
 }
@@ -44,8 +45,7 @@ export class Requests {
    * take, where that is less than a command may.
    */
   run(operation: string, call: Call, lock?: string, patienceMs?: number): Promise<Answer> {
-    const through = this.#command as (...command: Command) => Promise<readonly Reply[]>
-    return this.#evaluate(operation, call, lock, through, patienceMs)
+    return this.#answer(operation, call, lock, patienceMs)
   }
 
   /** Runs a script that may grant or prolong leases, and asks the replicas where that is wanted. */
@@ -62,7 +62,7 @@ export class Requests {
     }
     const through = (...command: Command): Promise<Confirmed> => writes.send(...command, grantsAny)
     const { reply, server } = await this.#evaluate(operation, call, lock, through, patienceMs)
-    return { reply: reply.reply as readonly Reply[], replicas: reply.replicas, server }
+    return { reply: listOf(reply.reply), replicas: reply.replicas, server }
   }
 
   /** Runs a command and turns its failure into what the core understands. */
@@ -82,6 +82,16 @@ export class Requests {
   async close(): Promise<void> {
     this.#closed = true
     await Promise.all([this.#replicas?.close(), this.#port.close()])
+  }
+
+  async #answer(
+    operation: string,
+    call: Call,
+    lock: string | undefined,
+    patienceMs: number | undefined,
+  ): Promise<Answer> {
+    const { reply, server } = await this.#evaluate(operation, call, lock, this.#command, patienceMs)
+    return { reply: listOf(reply), server }
   }
 
   /** Every take and release comes by here: what only a failure needs is made when it comes. */
@@ -120,8 +130,12 @@ function isUnknownScript(error: unknown): boolean {
   return error instanceof RedisFailure && error.kind === 'noscript'
 }
 
+function listOf(reply: Reply): readonly Reply[] {
+  return Array.isArray(reply) ? (reply as readonly Reply[]) : [reply]
+}
+
 /** Whether an answer of acquire.lua or renew.lua tells of a lease. */
 function grantsAny(reply: Reply): boolean {
-  if (!Array.isArray(reply)) return false
+  if (!Array.isArray(reply)) return typeof reply === 'number'
   return reply[0] === 'held' || reply.some((each) => Array.isArray(each) && each[0] === 'held')
 }

@@ -366,12 +366,24 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '15f5ff7292e25303a9a1a59cdcc11758d9675782',
+  sha1: 'ac63f08621d8dcfb846936a612b35b5a802499e7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
-  args: ['identity', 'ttl_ms', 'grant_ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'keep_ms', 'not_after_ms', 'wait', 'ticket', 'channel', 'about', 'least_fence'],
+  args: ['identity', 'not_after_ms', 'ttl_ms', 'alive_ms', 'keep_ms', 'delay_about', 'terms', 'least_fence', 'min_hold_ms'],
   source: `local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
+if now > tonumber(ARGV[2]) then return { 'late', now_us } end
+if not ARGV[9] and redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+  local fence = ARGV[8] and math.max(now_us, tonumber(ARGV[8])) or now_us
+  local record = string.format('%.0f %s %.0f 0 ', fence, ARGV[1], now) .. ARGV[6]
+  local last = redis.pcall('SET', KEYS[2], record, 'PX', ARGV[5], 'GET')
+  if last and last.err then return last end
+  if not last or (tonumber(string.match(last, '^%d+')) or 0) < fence then
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[4])
+    return fence == now_us and fence or { 'held', fence, tonumber(ARGV[3]), now_us }
+  end
+  redis.call('SET', KEYS[2], last, 'PX', ARGV[5])
+end
 local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
   local fence, over, alive = now_us, 0, ttl + delay
   if least and least > fence then fence = least end
@@ -390,17 +402,6 @@ local function draw(key, identity, ttl, delay, min_hold, about, keep, least)
     redis.call('SET', key, string.format('%.0f', fence) .. grant, 'PX', keep)
   end
   return fence, alive
-end
-local identity, about = ARGV[1], ARGV[12]
-local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
-if now > tonumber(ARGV[8]) then return { 'late', now_us } end
-local least = tonumber(ARGV[13])
-if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
-  local fence, alive = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
-  if not fence then return alive end
-  redis.call('SET', KEYS[1], identity, 'PX', alive)
-  return { 'held', fence, ttl, now_us }
 end
 local LINE_TTL = 60000
 local FAR = 60000
@@ -562,6 +563,21 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
+local identity, ttl, keep = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
+local least, min_hold = tonumber(ARGV[8] or 0), tonumber(ARGV[9] or 0)
+local delay, about = string.match(ARGV[6], '^(%d+) (.*)$')
+delay = tonumber(delay)
+local grant_ttl, wait_ttl, waits, ticket, channel =
+  string.match(ARGV[7], '^(%d+) (%d+) (%d) (%S+) (%S+)$')
+local wait = waits == '1'
+if ticket == '-' then ticket = '' end
+local function take()
+  local fence, alive = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
+  if not fence then return alive end
+  redis.call('SET', KEYS[1], identity, 'PX', alive)
+  return { 'held', fence, ttl, now_us }
+end
+if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
 local keys = keys_at(1, 5)
 local holder, grant = read_lock(keys)
 if type(holder) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end
@@ -575,31 +591,25 @@ if holder == identity then
 end
 local other = not grant and other_shape(keys, holder)
 if other then return { 'shape', other } end
-if wait or ARGV[10] ~= '' then
+if wait or ticket ~= '' then
   sweep(keys)
-  local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
-  join(keys, identity, ARGV[10], table.concat(record, ' '))
+  local record = { SHAPE, 1, grant_ttl, delay, min_hold, channel, about }
+  join(keys, identity, ticket, table.concat(record, ' '))
 end
-if wait then stay(keys, identity, ARGV[4]) end
+if wait then stay(keys, identity, wait_ttl) end
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
   if fence then return { 'held', fence, ttl, now_us } end
-  if redis.call('EXISTS', keys.lock, keys.line) == 0 then
-    local failure
-    fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep, least)
-    if not fence then return failure end
-    redis.call('SET', keys.lock, identity, 'PX', life(ttl, delay, min_hold))
-    return { 'held', fence, ttl, now_us }
-  end
+  if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
   holder, grant = read_lock(keys)
 end
 if not wait then leave(keys, identity) end
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
 if not wait then return { 'absent', now_us, holder or '', ours, shown } end
-local ahead, ticket = rank(keys, identity)
+local ahead, own_ticket = rank(keys, identity)
 local look = (ahead or 0) == 0 and look_ms(keys, grant) or FAR
-return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours, shown }
+return { 'waiting', ahead or 0, look, now_us, own_ticket or '0', holder or '', ours, shown }
 `,
 }
 
@@ -1529,15 +1539,14 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '49aef93ba90f3258f108e0263fc84bbf0782dd71',
+  sha1: '73b1e2fc2897f42ed9d51399c0e4b4a729cef1b7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
-  args: ['identity', 'min_hold_ms', 'keep_ms', 'lock_delay_ms', 'force'],
-  source: `local identity, min_hold, force = ARGV[1], tonumber(ARGV[2]), ARGV[5] == '1'
+  args: ['identity', 'keep_ms', 'force', 'min_hold_ms', 'lock_delay_ms'],
+  source: `local identity = ARGV[1]
 local holder = redis.pcall('GET', KEYS[1])
-local plain = force or min_hold == 0 and ARGV[4] == '0'
-if holder == identity and plain and redis.call('EXISTS', KEYS[3]) == 0 then
+if holder == identity and not ARGV[3] and redis.call('EXISTS', KEYS[3]) == 0 then
   redis.call('DEL', KEYS[1])
-  return { 1 }
+  return 1
 end
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
@@ -1721,7 +1730,9 @@ local function look_ms(keys, ours)
   if left < 0 then return FOREIGN_LOOK end
   return ours and left + 1 or math.min(left + 1, FOREIGN_LOOK)
 end
-local keys, keep = keys_at(1, 5), tonumber(ARGV[3])
+local keys, keep = keys_at(1, 5), tonumber(ARGV[2])
+local force, min_hold = ARGV[3] == '1', tonumber(ARGV[4] or 0)
+local plain = force or min_hold == 0 and (ARGV[5] or '0') == '0'
 local function keep_for(rest)
   redis.call('PEXPIRE', keys.lock, rest)
   redis.pcall('SET', keys.lock, '~' .. identity, 'PX', rest)

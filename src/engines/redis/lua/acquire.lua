@@ -1,33 +1,58 @@
 -- Takes a mutex that is free, or joins its line.
 -- KEYS: lock, fence, line, alive, places
--- ARGV: identity, ttl_ms, grant_ttl_ms, wait_ttl_ms, lock_delay_ms, min_hold_ms, keep_ms,
---   not_after_ms, wait, ticket, channel, about, least_fence
+-- ARGV: identity, not_after_ms, ttl_ms, alive_ms, keep_ms, delay_about, terms, least_fence,
+--   min_hold_ms
+-- alive is how long the lock's key lives with this lease, and keep no less; terms are
+-- "<grant ttl> <wait ttl> <1: waits> <ticket, or -> <channel>"; min_hold is left out where it is 0,
+-- and least too where both are.
 -- Returns one of:
+--   fence         held for the ttl, from now; the fence is now in us
 --   held, fence, ms left, now us
 --   waiting, ahead, look ms, now us, ticket, holder, ours, about
---   absent, now us, holder, ours, about      (wait is 0 and somebody is there)
+--   absent, now us, holder, ours, about      (the caller does not wait and somebody is there)
 --   late, now us                             (the request came after not_after_ms)
 --   shape, kind and capacity                 (the name is another lock)
 --   occupied, type                           (the lock's key holds no string)
--- @include draw
-
-local identity, about = ARGV[1], ARGV[12]
-local ttl, delay, min_hold = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local keep, wait = tonumber(ARGV[7]), ARGV[9] == '1'
+-- @include now
 
 -- Its caller has given up meanwhile: nobody would release what this request takes.
-if now > tonumber(ARGV[8]) then return { 'late', now_us } end
+if now > tonumber(ARGV[2]) then return { 'late', now_us } end
 
-local least = tonumber(ARGV[13])
+-- What a take of a free lock needs, and nothing else: every function costs a script its making, and
+-- every call of the server more than all reckoning.
+if not ARGV[9] and redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+  local fence = ARGV[8] and math.max(now_us, tonumber(ARGV[8])) or now_us
+  local record = string.format('%.0f %s %.0f 0 ', fence, ARGV[1], now) .. ARGV[6]
+  -- The first write of every grant: where memory is full it fails before anything has changed.
+  local last = redis.pcall('SET', KEYS[2], record, 'PX', ARGV[5], 'GET')
+  if last and last.err then return last end
+  if not last or (tonumber(string.match(last, '^%d+')) or 0) < fence then
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[4])
+    return fence == now_us and fence or { 'held', fence, tonumber(ARGV[3]), now_us }
+  end
+  -- The server's clock was set back, or a larger fence was asked for before: that takes longer.
+  redis.call('SET', KEYS[2], last, 'PX', ARGV[5])
+end
 
-if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+-- @include mutex
+
+local identity, ttl, keep = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
+local least, min_hold = tonumber(ARGV[8] or 0), tonumber(ARGV[9] or 0)
+local delay, about = string.match(ARGV[6], '^(%d+) (.*)$')
+delay = tonumber(delay)
+local grant_ttl, wait_ttl, waits, ticket, channel =
+  string.match(ARGV[7], '^(%d+) (%d+) (%d) (%S+) (%S+)$')
+local wait = waits == '1'
+if ticket == '-' then ticket = '' end
+
+local function take()
   local fence, alive = draw(KEYS[2], identity, ttl, delay, min_hold, about, keep, least)
   if not fence then return alive end
   redis.call('SET', KEYS[1], identity, 'PX', alive)
   return { 'held', fence, ttl, now_us }
 end
 
--- @include mutex
+if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
 
 local keys = keys_at(1, 5)
 local holder, grant = read_lock(keys)
@@ -48,24 +73,18 @@ local other = not grant and other_shape(keys, holder)
 if other then return { 'shape', other } end
 
 -- Whoever has a ticket may be in front of others.
-if wait or ARGV[10] ~= '' then
+if wait or ticket ~= '' then
   sweep(keys)
-  local record = { SHAPE, 1, ARGV[3], ARGV[5], ARGV[6], ARGV[11], about }
-  join(keys, identity, ARGV[10], table.concat(record, ' '))
+  local record = { SHAPE, 1, grant_ttl, delay, min_hold, channel, about }
+  join(keys, identity, ticket, table.concat(record, ' '))
 end
-if wait then stay(keys, identity, ARGV[4]) end
+if wait then stay(keys, identity, wait_ttl) end
 
 if not holder then
   local fence = advance(keys, keep, identity, ttl)
   if fence then return { 'held', fence, ttl, now_us } end
   -- Everybody in the line was dead.
-  if redis.call('EXISTS', keys.lock, keys.line) == 0 then
-    local failure
-    fence, failure = draw(keys.fence, identity, ttl, delay, min_hold, about, keep, least)
-    if not fence then return failure end
-    redis.call('SET', keys.lock, identity, 'PX', life(ttl, delay, min_hold))
-    return { 'held', fence, ttl, now_us }
-  end
+  if redis.call('EXISTS', keys.lock, keys.line) == 0 then return take() end
   holder, grant = read_lock(keys)
 end
 
@@ -76,6 +95,6 @@ if not wait then leave(keys, identity) end
 local ours = grant and 1 or 0
 local shown = grant and grant.about or ''
 if not wait then return { 'absent', now_us, holder or '', ours, shown } end
-local ahead, ticket = rank(keys, identity)
+local ahead, own_ticket = rank(keys, identity)
 local look = (ahead or 0) == 0 and look_ms(keys, grant) or FAR
-return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder or '', ours, shown }
+return { 'waiting', ahead or 0, look, now_us, own_ticket or '0', holder or '', ours, shown }

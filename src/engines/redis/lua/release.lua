@@ -1,21 +1,24 @@
 -- Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step.
 -- KEYS: lock, fence, line, alive, places
--- ARGV: identity, min_hold_ms, keep_ms, lock_delay_ms, force
--- Returns whether the identity was there (1 or 0), and now us unless it held a lock without a line.
+-- ARGV: identity, keep_ms, force, min_hold_ms, lock_delay_ms
+-- The last three are left out where all of them are 0.
+-- Returns 1 where the identity held the lock and nobody waits; else whether the identity was there
+-- (1 or 0), and now us.
 
-local identity, min_hold, force = ARGV[1], tonumber(ARGV[2]), ARGV[5] == '1'
+local identity = ARGV[1]
 local holder = redis.pcall('GET', KEYS[1])
-local plain = force or min_hold == 0 and ARGV[4] == '0'
 
 -- Nothing here depends on the time, and to ask for it would cost as much as the rest.
-if holder == identity and plain and redis.call('EXISTS', KEYS[3]) == 0 then
+if holder == identity and not ARGV[3] and redis.call('EXISTS', KEYS[3]) == 0 then
   redis.call('DEL', KEYS[1])
-  return { 1 }
+  return 1
 end
 
 -- @include mutex
 
-local keys, keep = keys_at(1, 5), tonumber(ARGV[3])
+local keys, keep = keys_at(1, 5), tonumber(ARGV[2])
+local force, min_hold = ARGV[3] == '1', tonumber(ARGV[4] or 0)
+local plain = force or min_hold == 0 and (ARGV[5] or '0') == '0'
 
 -- Keeps the lock, by nobody, for the rest of the minimum hold.
 local function keep_for(rest)

@@ -1,5 +1,4 @@
--- What a take of a free lock needs, and nothing else: every function costs a script its making, and
--- every call of the server more than all reckoning.
+-- What every grant of a mutex begins with.
 -- @include now
 
 -- Draws the next fence for a lease, no smaller than `least`, and returns it and how long the lock's
