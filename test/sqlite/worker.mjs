@@ -33,6 +33,14 @@ const commands = {
   async release({ lock }) {
     return await leases.get(lock).release()
   },
+  /** Answers when the lease is lost. */
+  async lost({ lock }) {
+    const { signal } = leases.get(lock)
+    if (!signal.aborted) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    }
+    return { at: instant(), message: signal.reason.message, reason: signal.reason.reason }
+  },
   async cpu() {
     return process.cpuUsage()
   },

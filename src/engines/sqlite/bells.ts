@@ -19,6 +19,26 @@ const MAKE_TRIES = 20
 
 const STROKE: Buffer = Buffer.from('.')
 
+/** The names of the bells that hang there. */
+export function bellsIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+/** Rings the bell of a process of which no more is known. */
+export function strike(path: string): void {
+  try {
+    const bell = openSync(path, 'r+')
+    writeSync(bell, STROKE, 0, 1, 0)
+    closeSync(bell)
+  } catch {
+    // Taken down meanwhile.
+  }
+}
+
 /**
  * One small file per process, next to the database. Who grants a place to another process writes a
  * byte to that process's bell, after the commit: a watch on the database itself would wake it
@@ -79,13 +99,7 @@ export class Bells {
 
   /** Removes the bells of processes that have ended. */
   sweep(keep: ReadonlySet<string>): void {
-    let names: string[]
-    try {
-      names = readdirSync(this.#folder)
-    } catch {
-      return
-    }
-    for (const name of names) if (!keep.has(name)) this.remove(name)
+    for (const name of bellsIn(this.#folder)) if (!keep.has(name)) this.remove(name)
   }
 
   remove(name: string): void {

@@ -1,13 +1,14 @@
 import type { Clock } from '../../core/clock.ts'
-import { closedError, HoldfastError } from '../../core/errors.ts'
+import { closedError, type EngineError, HoldfastError } from '../../core/errors.ts'
 import type { Binding } from './binding.ts'
-import { engineError, isBusy, leavesFileIntact } from './failure.ts'
+import { engineError, fileError, isBusy, leavesFileIntact, mayPass } from './failure.ts'
+import { type Grants, readGrants } from './grants.ts'
+import { Lookout } from './lookout.ts'
 import type { MachineClock } from './machine-clock.ts'
-import { Meta } from './meta.ts'
-import { Peers } from './peers.ts'
-import { encode } from './schema.ts'
-import { openSession, type Session } from './session.ts'
-import { type News, type Surroundings, Transaction } from './transaction.ts'
+import { Opening } from './opening.ts'
+import { changeOf } from './presence.ts'
+import { openSession, type Session, surroundingsOf } from './session.ts'
+import { type News, ring, type Surroundings, Transaction } from './transaction.ts'
 
 /** What a database is made of. */
 export interface DatabaseParts {
@@ -24,8 +25,16 @@ export interface DatabaseParts {
   readonly onNews: (news: News, transaction: Transaction) => void
   /** Another process granted something to this one. */
   readonly onRing: () => void
-  /** The file was opened anew, and may be another than before. */
-  readonly onReplaced: () => void
+  /** A file was opened anew: a ring may have been missed. */
+  readonly onReopened: () => void
+  /** All that was granted until now is gone. Nothing is granted before this was told. */
+  readonly onLoss: (cause: EngineError) => void
+}
+
+/** A file and the name under which this engine stands in it. */
+interface Tenure {
+  readonly file: string
+  readonly bell: string
 }
 
 interface Job {
@@ -53,21 +62,14 @@ const NOTHING = (): void => undefined
 /** Most locks whose numbers are remembered. */
 const IDS_MAX = 10_000
 
-type HeardRow = readonly [number, number, number, number, string, number, number]
-
-/** A lease of this process, as the file says. */
-export interface Granted {
-  readonly identity: string
-  readonly fence: number
-  readonly leftUs: number
-}
-
 /**
  * The file, and short transactions on it: calls of one moment share one. While another process is
  * in the file, they wait without blocking the event loop.
  */
 export class Database {
   readonly #parts: DatabaseParts
+  readonly #opening: Opening
+  readonly #lookout: Lookout
   #session: Session | undefined
   #around: Surroundings | undefined
   #queue: Job[] = []
@@ -77,10 +79,17 @@ export class Database {
   #retry: NodeJS.Timeout | undefined
   /** The file that was opened last. */
   #established: string | undefined
+  /** Where something may be held, also while it is not open. */
+  #tenure: Tenure | undefined
+  #lostBell: string | undefined
+  /** The file is gone, and those who relied on it are about to be told. */
+  #losing = false
   #closed = false
 
   constructor(parts: DatabaseParts) {
     this.#parts = parts
+    this.#opening = new Opening(parts.path, parts.binding)
+    this.#lookout = new Lookout(parts.clock, () => this.check())
   }
 
   /** Whether the operating system tells when another process granted something. */
@@ -111,56 +120,41 @@ export class Database {
           return () => resolve(after(result, transaction))
         },
       })
-      if (this.#retry === undefined) this.#schedule()
+      if (this.#retry === undefined && !this.#losing) this.#schedule()
     })
   }
 
   /** What this process holds of a lock; `undefined` when the file was busy. */
-  granted(
-    name: string,
-  ): { readonly sentAt: number; readonly grants: readonly Granted[] } | undefined {
+  granted(name: string): Grants | undefined {
     const around = this.#around
     if (around === undefined || this.#closed) return undefined
     try {
-      const { sql, process, meta } = around
-      const sentAt = this.#parts.clock.now()
-      const encoded = encode(name)
-      const id = around.lockIds.get(name)
-      const row =
-        (id === undefined ? undefined : sql.heardById.get(id, encoded)) ?? sql.heard.get(encoded)
-      if (row === undefined) return { sentAt, grants: [] }
-      const [lock, capacity, fence, era, identity, owner, endsUs] = row as HeardRow
-      const leftUs = (us: number): number => meta.leftUs(us, era)
-      if (capacity === 1) {
-        const ours = owner === process && identity !== ''
-        return { sentAt, grants: ours ? [{ identity, fence, leftUs: leftUs(endsUs) }] : [] }
-      }
-      const grants = sql.holders
-        .all(lock)
-        .filter((row) => row['process'] === process)
-        .map((row) => ({
-          identity: row['identity'] as string,
-          fence: row['fence'] as number,
-          leftUs: leftUs(row['ends_us'] as number),
-        }))
-      return { sentAt, grants }
+      return readGrants(around, name, this.#parts.clock.now())
     } catch {
       return undefined
     }
   }
 
-  /** Looks whether file and bell are still there; if not, starts anew. */
+  /** Something is held in the file until this moment of the clock. */
+  relied(until: number): void {
+    this.#lookout.relied(until)
+  }
+
+  /** Looks whether files and bell are still there; if not, starts anew. */
   check(): void {
-    if (this.#closed || this.#session === undefined) return
-    if (this.#session.isCurrent() && this.#session.bells.hangs) return
+    if (this.#closed || this.#losing) return
+    const change = this.#change()
+    if (change !== undefined) return this.#lose(change)
+    if (this.#session?.bells.hangs !== false) return
     this.#leave()
-    this.run('connect', undefined, NOTHING, NOTHING).catch(NOTHING)
+    this.#reopen()
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#retry)
+    this.#lookout.close()
     for (const job of this.#queue.splice(0)) job.reject(closedError(job.lock))
     this.#leave()
   }
@@ -171,11 +165,49 @@ export class Database {
     this.#session = undefined
     this.#around = undefined
     try {
-      if (session.isCurrent()) session.sql.dropIdleProcess.run(session.process)
+      if (session.presence.look() === undefined) {
+        const dropped = session.sql.dropIdleProcess.get(session.process)
+        if (dropped !== undefined) this.#tenure = undefined
+      }
     } catch {
       // Whoever opens the file after this process has ended does it.
     }
     session.close()
+  }
+
+  /** What became of the file in which something may be held, `undefined` if nothing. */
+  #change(): string | undefined {
+    if (this.#session !== undefined) return this.#session.presence.look()
+    return this.#tenure && changeOf(this.#parts.path, this.#tenure.file)
+  }
+
+  /** The file is not what it was: leaves it, tells so, and only then opens what is there now. */
+  #lose(change: string): void {
+    const { path } = this.#parts
+    const isStill = this.#session !== undefined && this.#session.presence.glance() === undefined
+    this.#lostBell = this.#session?.bell
+    this.#opening.lost()
+    this.#session?.presence.clear()
+    this.#leave()
+    this.#tenure = undefined
+    this.#tries = 0
+    this.#losing = true
+    // Whoever was granted something a moment ago has the lease in hand by then, to hear of its end.
+    setImmediate(() => {
+      this.#losing = false
+      if (this.#closed) return
+      const problem =
+        `${JSON.stringify(path)} ${change} while in use, and all that was held in it is lost; let ` +
+        'nothing delete, replace or cut it, or a file beside it, as long as programs use its locks'
+      this.#parts.onLoss(fileError('look', problem))
+      // What this process held must not stay taken in a database that goes on.
+      if (isStill) this.#reopen()
+      else if (this.#queue.length > 0) this.#schedule()
+    })
+  }
+
+  #reopen(): void {
+    this.run('connect', undefined, NOTHING, NOTHING).catch(NOTHING)
   }
 
   #schedule(): void {
@@ -192,13 +224,13 @@ export class Database {
 
   #flush(): void {
     this.#scheduled = false
-    if (this.#closed || this.#queue.length === 0) return
+    if (this.#closed || this.#losing || this.#queue.length === 0) return
     const batch = this.#queue.slice(0, BATCH)
     let stage: 'begin' | 'work' | 'commit' = 'begin'
     let transaction: Transaction
     let outcomes: (() => void)[]
     try {
-      this.#enter()
+      if (!this.#enter()) return
       stage = 'work'
       transaction = this.#transaction()
       outcomes = this.#perform(batch, transaction)
@@ -214,29 +246,55 @@ export class Database {
     if (this.#queue.length > 0) this.#schedule()
   }
 
-  /** Opens the file where it is not open, and begins. */
-  #enter(): void {
-    // A grant in a file that nobody else sees any more excludes nobody. While others are in the
-    // file the look costs only what the pauses between two tries are for.
-    if (this.#tries > QUICK_TRIES && this.#session?.isCurrent() === false) this.#leave()
-    if (this.#session !== undefined) {
-      try {
-        begin(this.#session)
-      } catch (error) {
-        if (isBusy(error) || this.#session.isCurrent()) throw error
-      }
-      if (this.#session.isCurrent()) return
-      this.#rollback()
-      this.#leave()
+  /** Opens the file where it is not open, and begins; false when it turns out to be lost. */
+  #enter(): boolean {
+    const session = this.#session
+    if (session === undefined) {
+      const change = this.#change() ?? this.#open()
+      if (change !== undefined) this.#lose(change)
+      return change === undefined
     }
-    if (this.#session === undefined) {
-      const established = this.#established
-      this.#session = openSession({ ...this.#parts, established })
-      this.#around = this.#surroundings(this.#session)
-      this.#established = this.#session.file
-      if (established !== undefined) this.#parts.onReplaced()
+    let busy: Error | undefined
+    try {
+      begin(session)
+    } catch (error) {
+      // While others are in the file the look costs only what the pauses between tries are for.
+      if (!isBusy(error) || this.#tries <= QUICK_TRIES) throw error
+      busy = error as Error
     }
-    begin(this.#session)
+    // A grant in a file that nobody else sees any more excludes nobody.
+    const change = session.presence.glance()
+    if (change === undefined) {
+      if (busy !== undefined) throw busy
+      return true
+    }
+    if (busy === undefined) this.#rollback()
+    this.#lose(change)
+    return false
+  }
+
+  /** Opens the file and begins. Says what became of the one before if it was another. */
+  #open(): string | undefined {
+    const tenure = this.#tenure
+    const session = openSession({
+      ...this.#parts,
+      opening: this.#opening,
+      established: this.#established,
+      lostBell: this.#lostBell,
+      keptBell: tenure?.bell,
+      onChange: () => this.#lookout.hint(),
+    })
+    const { file, bell } = session
+    const isFirst = this.#established === undefined
+    this.#session = session
+    this.#around = surroundingsOf(session, this.#parts)
+    this.#established = file
+    this.#lostBell = undefined
+    this.#tenure = { file, bell }
+    if (!session.isKnown) return 'was replaced'
+    begin(session)
+    if (!isFirst) this.#parts.onReopened()
+    return undefined
   }
 
   #perform(batch: readonly Job[], transaction: Transaction): (() => void)[] {
@@ -258,21 +316,9 @@ export class Database {
         if (each.grant !== null && each.grant.process !== transaction.process) told.push(each)
       }
     }
-    if (told.length > 0) outcomes.unshift(() => this.#ring(told))
-    return outcomes
-  }
-
-  /** Wakes the processes of those who were granted, each once. */
-  #ring(told: readonly News[]): void {
     const around = this.#around
-    if (around === undefined) return
-    const rung = new Set<number>()
-    for (const { grant } of told) {
-      if (grant === null || rung.has(grant.process)) continue
-      rung.add(grant.process)
-      const bell = around.peers.bellOf(grant.process, around.readProcess)
-      if (bell !== undefined) around.bells.ring(bell)
-    }
+    if (told.length > 0 && around !== undefined) outcomes.unshift(() => ring(around, told))
+    return outcomes
   }
 
   #transaction(): Transaction {
@@ -280,22 +326,6 @@ export class Database {
     if (around.lockIds.size > IDS_MAX) around.lockIds.clear()
     const sentAt = this.#parts.clock.now()
     return new Transaction(around, sentAt, this.#parts.wallMicros())
-  }
-
-  #surroundings(session: Session): Surroundings {
-    const { machine, path, fenceTtlMs, random } = this.#parts
-    return {
-      sql: session.sql,
-      process: session.process,
-      lockIds: new Map(),
-      meta: new Meta(session.sql, machine, session.version, path),
-      peers: new Peers(session.mark),
-      bells: session.bells,
-      readProcess: (id) => session.sql.process.get(id),
-      buriedUs: new Map(),
-      fenceTtlMs,
-      random,
-    }
   }
 
   #rollback(): void {
@@ -308,15 +338,20 @@ export class Database {
   }
 
   #failed(batch: readonly Job[], error: unknown, stage: 'begin' | 'work' | 'commit'): void {
-    if (isBusy(error)) return this.#tryAgain(error)
+    if (mayPass(error)) return this.#tryAgain(error)
     this.#tries = 0
-    this.#queue.splice(0, batch.length)
     const intact = leavesFileIntact(error)
+    const change = intact ? undefined : this.#change()
+    if (change !== undefined) {
+      this.#lose(change)
+      if (stage !== 'commit') return
+    }
+    this.#queue.splice(0, batch.length)
     const outcome = stage === 'commit' && !intact ? 'unknown' : 'none'
     // Whatever is wrong with the file, the next call finds out anew.
     if (!intact) this.#leave()
     for (const job of batch) job.reject(engineError(job, this.#parts.path, error, outcome))
-    if (this.#queue.length > 0) this.#schedule()
+    if (this.#queue.length > 0 && !this.#losing) this.#schedule()
   }
 
   /** Another process is in the file. Chance keeps the two from meeting again and again. */

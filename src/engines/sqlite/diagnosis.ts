@@ -10,6 +10,8 @@ export interface Observed {
   /** Permission bits of the file and of its folder; `undefined` where there are none. */
   readonly fileMode: number | undefined
   readonly folderMode: number | undefined
+  /** User number of the file's owner where that is neither this user nor root. */
+  readonly stranger: number | undefined
   /** Type of the file system, where the system tells. */
   readonly fileSystem: string | undefined
   readonly freeBytes: number
@@ -33,10 +35,12 @@ export function observe(binding: Binding, path: string, watched: boolean): Obser
   const folder = realpathSync(dirname(path))
   const hasModes = process.platform !== 'win32'
   const { bavail, bsize } = statfsSync(folder)
+  const { uid, mode } = statSync(path)
   return {
     path,
-    fileMode: hasModes ? statSync(path).mode : undefined,
+    fileMode: hasModes ? mode : undefined,
     folderMode: hasModes ? statSync(folder).mode : undefined,
+    stranger: uid === 0 || uid === process.getuid?.() ? undefined : uid,
     fileSystem: mountType(folder),
     freeBytes: bavail * bsize,
     sqliteVersion: versionOf(binding),
@@ -57,6 +61,7 @@ function versionOf(binding: Binding): string {
 export function fileFindings(observed: Observed): Finding[] {
   return [
     ...rights(observed),
+    ...owner(observed),
     ...fileSystem(observed),
     ...space(observed),
     ...version(observed),
@@ -76,6 +81,20 @@ function rights({ path, fileMode = 0, folderMode = 0 }: Observed): Finding[] {
       seen: `${isOpen ? 'Every user' : 'The group'} may write to ${JSON.stringify(path)} or replace it.`,
       endangers: 'Whoever may write there can take away locks that are held, or forge leases.',
       advice: 'Allow it to this user only: chmod 600 for the file, 700 for its folder.',
+    },
+  ]
+}
+
+/** Where a group shares the file, the rights tell of it; else only root can have opened it. */
+function owner({ path, stranger, fileMode = 0 }: Observed): Finding[] {
+  if (stranger === undefined || (fileMode & GROUP_MAY_WRITE) > 0) return []
+  return [
+    {
+      code: 'file-owner',
+      severity: 'danger',
+      seen: `${JSON.stringify(path)} belongs to the user with the number ${stranger}.`,
+      endangers: 'That user can take away locks that are held, forge leases, or stop everybody.',
+      advice: 'Use a file in a folder of your own, or give this one to the user who uses it.',
     },
   ]
 }

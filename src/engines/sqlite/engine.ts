@@ -63,6 +63,7 @@ export class SqliteEngine implements Engine {
   readonly #database: Database
   readonly #settings: SqliteSettings
   readonly #news = new News()
+  readonly #listeners = new Set<(cause: EngineError) => void>()
   #net: NodeJS.Timeout | undefined
   #closed = false
 
@@ -71,8 +72,9 @@ export class SqliteEngine implements Engine {
     this.#database = new Database({
       ...settings,
       onNews: (news, transaction) => this.#receive(news, transaction),
-      onRing: () => this.#hear(),
-      onReplaced: () => this.#news.lookAll(),
+      onRing: () => this.#rung(),
+      onReopened: () => this.#news.lookAll(),
+      onLoss: (cause) => this.#lost(cause),
     })
   }
 
@@ -172,6 +174,14 @@ export class SqliteEngine implements Engine {
     )
   }
 
+  onLoss(listener: (cause: EngineError) => void): () => void {
+    const entry = (cause: EngineError): void => listener(cause)
+    this.#listeners.add(entry)
+    return () => {
+      this.#listeners.delete(entry)
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#net)
@@ -194,7 +204,7 @@ export class SqliteEngine implements Engine {
         this.#attend()
         return spot
       }
-      const standing = spot.state === 'held' ? heldUntil(spot, sentAt) : spot
+      const standing = spot.state === 'held' ? this.#held(spot, sentAt) : spot
       this.#news.settled(place, standing.state === 'held' ? standing : undefined)
       return standing
     })
@@ -203,22 +213,41 @@ export class SqliteEngine implements Engine {
   #receive({ name, identity, grant }: LineNews, { sentAt, nowUs }: Transaction): void {
     if (grant === null) return this.#news.look({ name, identity })
     const { fence, endsUs } = grant
-    this.#news.granted({ name, identity }, heldUntil({ fence, leftUs: endsUs - nowUs }, sentAt))
+    this.#news.granted({ name, identity }, this.#held({ fence, leftUs: endsUs - nowUs }, sentAt))
   }
 
-  /** Finds out what was granted to this process by others. */
-  #hear(): void {
-    if (this.#closed || this.#news.expected === 0) return
+  /** Whoever rings without a grant wants this process to look at its file. */
+  #rung(): void {
+    if (!this.#hear()) this.#database.check()
+  }
+
+  /** Finds out what was granted to this process by others; whether there was anything. */
+  #hear(): boolean {
+    if (this.#closed || this.#news.expected === 0) return false
+    let any = false
     for (const name of this.#news.awaited()) {
       const found = this.#database.granted(name)
-      if (found === undefined) return
+      if (found === undefined) return any
       for (const grant of found.grants) {
         const place = { name, identity: grant.identity }
         if (!this.#news.awaits(place)) continue
-        if (grant.leftUs > 0) this.#news.granted(place, heldUntil(grant, found.sentAt))
+        any = true
+        if (grant.leftUs > 0) this.#news.granted(place, this.#held(grant, found.sentAt))
         else this.#news.look(place)
       }
     }
+    return any
+  }
+
+  #held(grant: { fence: number; leftUs: number }, sentAt: number): Held {
+    const deadline = sentAt + grant.leftUs / 1000
+    this.#database.relied(deadline)
+    return { state: 'held', fence: grant.fence, deadline }
+  }
+
+  #lost(cause: EngineError): void {
+    this.#news.lookAll()
+    for (const listener of this.#listeners) listener(cause)
   }
 
   /** Keeps looking as long as a place waits, and the process alive as long as a call does. */
@@ -242,10 +271,6 @@ export class SqliteEngine implements Engine {
     this.#database.check()
     this.#hear()
   }
-}
-
-function heldUntil(grant: { fence: number; leftUs: number }, sentAt: number): Held {
-  return { state: 'held', fence: grant.fence, deadline: sentAt + grant.leftUs / 1000 }
 }
 
 /** The next names after the cursor, without those whose leases turn out to be over. */

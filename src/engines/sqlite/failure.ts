@@ -8,11 +8,11 @@ const ADVICE: Readonly<Record<number, string>> = {
   5: 'the file was busy with other processes all the time',
   6: 'the file was busy all the time',
   8: 'the file or its folder cannot be written; check permissions and the mount',
-  10: 'the disk failed, or is full',
+  10: 'the disk failed or is full, or something else wrote to the file',
   11: 'the file is damaged; stop every process that uses it and delete it',
   13: 'the disk is full; free some space',
   14: 'the file cannot be opened; check that its folder exists and belongs to the user',
-  26: 'the file is no SQLite database',
+  26: 'the file is no SQLite database; give the path of a new file, or remove this one',
 }
 
 const SYSTEM: Readonly<Record<string, number>> = {
@@ -25,6 +25,8 @@ const SYSTEM: Readonly<Record<string, number>> = {
   ENOENT: 14,
   ENOTDIR: 14,
   EISDIR: 14,
+  ELOOP: 14,
+  ENAMETOOLONG: 14,
   EMFILE: 14,
 }
 
@@ -38,6 +40,11 @@ export function resultCode(error: unknown): number | undefined {
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error)
   return code === CODE.busy || code === CODE.locked
+}
+
+/** Worth another try in a moment: nothing was done. */
+export function mayPass(error: unknown): boolean {
+  return isBusy(error) || (error instanceof EngineError && error.transient)
 }
 
 /** Nothing was written, and the connection is as good as before once the cause is mended. */

@@ -1,21 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  type Stats,
-  statfsSync,
-  statSync,
-} from 'node:fs'
+import { readFileSync, statfsSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { show } from '../../core/options.ts'
-import { systemRandom } from '../../system/clock.ts'
-import { fileError } from './failure.ts'
 
 /** Where locks are kept when no path is given: in the user's state directory. */
 export function defaultPath(
@@ -46,44 +32,6 @@ export function readPath(given: unknown): string {
     )
   }
   return resolve(path)
-}
-
-/**
- * Makes the folder and an empty file, both for the user only, where they are missing. Throws
- * `EngineError` where SQLite's locks cannot be trusted.
- */
-export function prepareFile(path: string): void {
-  const folder = dirname(path)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const type = networkType(realpathSync(folder))
-  if (type !== undefined) {
-    throw fileError(
-      'connect',
-      `${JSON.stringify(path)} is on a network file system (${type}), where SQLite's locks cannot ` +
-        'be trusted; use a path on a local disk, or Redis for more than one machine',
-    )
-  }
-  if (existsSync(path)) return
-  // Left over from a file that was deleted alone. SQLite would take them for the new file's.
-  for (const ending of ['-wal', '-shm']) rmSync(path + ending, { force: true })
-  // Linked into place: opening and closing the file itself would drop SQLite's locks on it.
-  const empty = `${path}-${systemRandom.identity().slice(0, 12)}`
-  closeSync(openSync(empty, 'wx', 0o600))
-  try {
-    linkSync(empty, path)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    // Another process was first, or the file system knows no links: SQLite makes the file then.
-    if (!existsSync(path) && (code === 'ENOENT' || code === 'EACCES')) throw error
-  } finally {
-    rmSync(empty, { force: true })
-  }
-}
-
-/** Which file a path leads to now. While somebody has it open, no other gets the same number. */
-export function fileMark(path: string): string {
-  const stats: Stats | undefined = statSync(path, { throwIfNoEntry: false })
-  return stats === undefined ? 'missing' : `${stats.dev}:${stats.ino}`
 }
 
 /** Magic numbers of statfs(2). */

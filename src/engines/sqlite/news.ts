@@ -84,11 +84,11 @@ export class News {
     if (mailbox !== undefined) this.#tell(place, mailbox, LOOK)
   }
 
-  /** Nothing that was known holds any more: everybody looks. */
+  /** Nothing that was known holds any more, not even a grant: everybody looks. */
   lookAll(): void {
     for (const mailbox of this.#mailboxes.values()) {
-      if (mailbox.waits.size === 0) mailbox.news ??= mailbox.expected ? LOOK : null
-      else for (const wait of mailbox.waits) wait(LOOK)
+      mailbox.news = mailbox.news !== null || mailbox.expected ? LOOK : null
+      for (const wait of mailbox.waits) wait(LOOK)
     }
   }
 

@@ -83,8 +83,9 @@ export class Peers {
   hasEnded(id: number, nowUs: number, read: (id: number) => Row | undefined): boolean {
     if (this.#ended.has(id)) return true
     if (nowUs - (this.#seenUs.get(id) ?? Number.NEGATIVE_INFINITY) < FRESH_US) return false
+    // A row goes with its process, or with what the process held: when it lost the file meanwhile.
+    this.#known.delete(id)
     const mark = this.#find(id, read)
-    // Rows are only dropped once their process has ended.
     const thorough = nowUs - (this.#startUs.get(id) ?? Number.NEGATIVE_INFINITY) >= START_US
     if (mark === undefined || hasEnded(mark, this.#own, thorough)) {
       this.#ended.add(id)

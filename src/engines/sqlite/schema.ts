@@ -184,11 +184,12 @@ export const STATEMENTS = {
   addProcess:
     'INSERT INTO process (bell, pid, started, namespace) VALUES (?, ?, ?, ?) RETURNING id',
   process: 'SELECT bell, pid, started, namespace FROM process WHERE id = ?',
+  dropBell: 'DELETE FROM process WHERE bell = ?',
   dropProcess: 'DELETE FROM process WHERE id = ?',
   dropIdleProcess: `DELETE FROM process WHERE id = ?1
       AND NOT EXISTS (SELECT 1 FROM waiter WHERE process = ?1)
       AND NOT EXISTS (SELECT 1 FROM holder WHERE process = ?1)
-      AND NOT EXISTS (SELECT 1 FROM lock WHERE process = ?1 AND holder <> '')`,
+      AND NOT EXISTS (SELECT 1 FROM lock WHERE process = ?1 AND holder <> '') RETURNING 1`,
 
   addLock: `INSERT INTO lock (name, kind, capacity, fence, ticket, joined, taken, waiting, quiet_us,
       used_ms, era) VALUES (?, ?, ?, 0, 0, 0, 0, 0, 9007199254740991, ?, (SELECT era FROM meta))

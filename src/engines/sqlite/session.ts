@@ -1,5 +1,3 @@
-import { existsSync, realpathSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
 import { systemRandom } from '../../system/clock.ts'
 import { Bells } from './bells.ts'
 import {
@@ -12,23 +10,31 @@ import {
   type Value,
 } from './binding.ts'
 import { fileError } from './failure.ts'
-import { fileMark, prepareFile } from './files.ts'
 import type { MachineClock } from './machine-clock.ts'
-import { otherMachineError } from './meta.ts'
-import { hasEnded, ownMark, type ProcessMark } from './peers.ts'
+import { Meta, otherMachineError } from './meta.ts'
+import type { Opening } from './opening.ts'
+import { hasEnded, ownMark, Peers, type ProcessMark } from './peers.ts'
+import { fileMark, Presence } from './presence.ts'
 import { APPLICATION_ID, HOT, MIGRATIONS, NEVER_US, STATEMENTS } from './schema.ts'
-import type { Statements } from './transaction.ts'
+import type { Statements, Surroundings } from './transaction.ts'
 
 /** What a session is opened with. */
 export interface SessionParts {
   readonly binding: Binding
   readonly path: string
+  readonly opening: Opening
   readonly machine: MachineClock
   readonly wallMicros: () => number
   /** The file that this engine has used before: its boot is not over. */
   readonly established: string | undefined
+  /** The bell under which this engine stood in a file that it lost. Its leases there are over. */
+  readonly lostBell: string | undefined
+  /** The bell under which it holds something in the file that it has used before. */
+  readonly keptBell: string | undefined
   /** Called when another process granted something to this one. */
   readonly onRing: () => void
+  /** Called when the file may no longer be what it was. */
+  readonly onChange: () => void
   readonly migrations?: readonly string[]
 }
 
@@ -36,52 +42,66 @@ export interface SessionParts {
 export interface Session {
   readonly sql: Statements
   readonly bells: Bells
+  readonly presence: Presence
+  /** The name of its bell. */
+  readonly bell: string
   readonly process: number
   readonly mark: ProcessMark
   /** The version of the file. */
   readonly version: number
   /** Which file it is. */
   readonly file: string
-  /** Whether the path still leads to the file that was opened. */
-  isCurrent(): boolean
+  /** Whether what was held in the file before is in this one. */
+  readonly isKnown: boolean
   close(): void
 }
 
 /** Opens the file, makes or upgrades it. Throws what SQLite throws; `SQLITE_BUSY` may pass. */
 export function openSession(parts: SessionParts): Session {
   const { binding, machine, migrations = MIGRATIONS } = parts
-  prepareFile(parts.path)
-  // Two paths of one file must lead to the same bells.
-  const path = existsSync(parts.path)
-    ? realpathSync(parts.path)
-    : join(realpathSync(dirname(parts.path)), basename(parts.path))
+  const path = parts.opening.prepare()
   const before = fileMark(path)
   const connection = binding(path)
   const bells = new Bells(`${path}-bells`)
   try {
     setUp(connection, path)
     const own = ownMark()
+    const bell = systemRandom.identity()
+    let isKnown = true
     const process = inTransaction(connection, () => {
       const fresh = upgrade(connection, path, migrations)
+      const known = connection.prepare('SELECT bell FROM process').all()
+      parts.opening.bidFarewell(path, (name) => known.some((row) => row['bell'] === name))
       if (startsBoot(connection, machine, fresh)) {
-        if (parts.established === before) throw otherMachineError(path)
+        if (!fresh && parts.established === before) throw otherMachineError(path)
         startBoot(connection, machine, parts.wallMicros())
       }
-      return register(connection, bells, own, parts.onRing)
+      connection.prepare(STATEMENTS.dropBell).run(parts.lostBell ?? '')
+      // Files may share a number, one after the other. Nobody but this process makes that name.
+      isKnown = parts.keptBell === undefined || knows(connection, parts.keptBell)
+      const added = register(connection, bells, own, bell)
+      bells.hang(bell, parts.onRing)
+      return added
     })
     const opened = fileMark(path)
-    if (before !== 'missing' && before !== opened) {
+    if (before !== opened) {
       throw fileError('connect', 'the file was replaced meanwhile', { transient: true })
     }
+    parts.opening.done()
+    const presence = new Presence(parts.path, path)
+    presence.watch(parts.onChange)
     return {
       sql: prepareAll(connection),
       bells,
+      presence,
+      bell,
       process,
       mark: own,
       version: migrations.length,
       file: opened,
-      isCurrent: () => fileMark(parts.path) === opened,
+      isKnown,
       close() {
+        presence.unwatch()
         bells.close()
         try {
           connection.close()
@@ -190,12 +210,7 @@ function startBoot(connection: Connection, machine: MachineClock, micros: number
 }
 
 /** Adds this engine and removes those whose process has ended. */
-function register(
-  connection: Connection,
-  bells: Bells,
-  own: ProcessMark,
-  onRing: () => void,
-): number {
+function register(connection: Connection, bells: Bells, own: ProcessMark, ownBell: string): number {
   const keep = new Set<string>()
   const known = connection.prepare('SELECT id, bell, pid, started, namespace FROM process').all()
   for (const { id, bell, pid, started, namespace } of known) {
@@ -208,12 +223,34 @@ function register(
     else keep.add(String(bell))
   }
   bells.sweep(keep)
-  const name = systemRandom.identity()
   const added = connection
     .prepare(STATEMENTS.addProcess)
-    .get(name, own.pid, own.started, own.namespace) as Row
-  bells.hang(name, onRing)
+    .get(ownBell, own.pid, own.started, own.namespace) as Row
   return Number(added['id'])
+}
+
+function knows(connection: Connection, bell: string): boolean {
+  return connection.prepare('SELECT 1 FROM process WHERE bell = ?').get(bell) !== undefined
+}
+
+/** What the transactions of a session share. */
+export function surroundingsOf(
+  { sql, process, version, mark, bells }: Session,
+  parts: Pick<SessionParts, 'machine' | 'path'> & Pick<Surroundings, 'fenceTtlMs' | 'random'>,
+): Surroundings {
+  const { machine, path, fenceTtlMs, random } = parts
+  return {
+    sql,
+    process,
+    lockIds: new Map(),
+    meta: new Meta(sql, machine, version, path),
+    peers: new Peers(mark),
+    bells,
+    readProcess: (id) => sql.process.get(id),
+    buriedUs: new Map(),
+    fenceTtlMs,
+    random,
+  }
 }
 
 function prepareAll(connection: Connection): Statements {

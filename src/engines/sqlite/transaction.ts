@@ -41,6 +41,17 @@ export interface Surroundings {
   readonly random: () => number
 }
 
+/** Wakes the processes of those who were granted, each once. */
+export function ring({ peers, bells, readProcess }: Surroundings, told: readonly News[]): void {
+  const rung = new Set<number>()
+  for (const { grant } of told) {
+    if (grant === null || rung.has(grant.process)) continue
+    rung.add(grant.process)
+    const bell = peers.bellOf(grant.process, readProcess)
+    if (bell !== undefined) bells.ring(bell)
+  }
+}
+
 /** How often the holders of one lock are asked whether they still run. */
 const BURY_US = 50_000
 
