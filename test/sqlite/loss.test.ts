@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, type Holdfast } from 'holdfast'
 import { describe, expect, it } from 'vitest'
@@ -49,14 +49,6 @@ function replace(path: string): void {
   connection.close()
   renameSync(other, path)
 }
-
-const lost = (holdfast: Holdfast): Promise<{ message: string }> =>
-  new Promise((resolve) => {
-    const off = holdfast.on('lost', ({ error }) => {
-      off()
-      resolve(error)
-    })
-  })
 
 describe.each(blows)('a file that is %s', (_, strike, told) => {
   it('loses its leases at once, renewed or not, and goes on with larger fences', async () => {
@@ -136,17 +128,44 @@ describe('a file that is new in the place of a deleted one', () => {
   })
 })
 
-it('tells of a file that cannot be mended, in every call', async () => {
-  using files = scratch()
-  await using holdfast = await connect(`sqlite:${files.path}`, { requestTimeoutMs: 500 })
-  for (let lock = 0; lock < 100; lock++) {
-    await (await holdfast.mutex(`lock ${lock}`).acquire()).release()
+/** A file of some size, all of it in the database itself. */
+async function fill(holdfast: Holdfast, path: string): Promise<void> {
+  for (let lock = 0; lock < 200; lock++) {
+    await (await holdfast.mutex(`lock ${lock} ${'x'.repeat(200)}`).acquire()).release()
   }
-  const lease = await holdfast.mutex('a').acquire({ ttlMs: TTL_MS, renew: false })
-  const gone = lost(holdfast)
-  const copy = `${files.path}.copy`
-  copyFileSync(files.path, copy)
-  truncateSync(files.path, Math.max(1, statSync(files.path).size - 700))
-  expect((await gone).message).toMatch(/was cut short while in use/)
-  expect(lease.held).toBe(false)
+  execute(path, 'PRAGMA wal_checkpoint(TRUNCATE)')
+}
+
+/** As an operator does it, with another program. */
+function execute(path: string, sql: string): void {
+  const connection = loadBinding()(path)
+  connection.exec(sql)
+  connection.close()
+}
+
+describe('a file that becomes smaller', () => {
+  it('tells its leases when a part of it is gone, and later calls that it is damaged', async () => {
+    using files = scratch()
+    await using holdfast = await connect(`sqlite:${files.path}`, { requestTimeoutMs: 300 })
+    await fill(holdfast, files.path)
+    const lease = await holdfast.mutex('a').acquire({ ttlMs: TTL_MS, renew: false })
+    truncateSync(files.path, statSync(files.path).size / 2)
+    await until(() => !lease.held, { what: 'the lease to be told' })
+    expect(String(lease.signal.reason)).toMatch(/was cut short while in use/)
+    await expect(holdfast.mutex('b').acquire()).rejects.toThrow(/damaged; stop every process/)
+  })
+
+  it('keeps its leases when somebody has only tidied it up', async () => {
+    using files = scratch()
+    await using holdfast = await connect(`sqlite:${files.path}`)
+    await fill(holdfast, files.path)
+    const lease = await holdfast.mutex('a').acquire({ ttlMs: TTL_MS, renew: false })
+    const { size } = statSync(files.path)
+    execute(files.path, "DELETE FROM lock WHERE name LIKE 'lock %'; VACUUM")
+    execute(files.path, 'PRAGMA wal_checkpoint(TRUNCATE)')
+    expect(statSync(files.path).size).toBeLessThan(size)
+    await (await holdfast.mutex('b').acquire()).release()
+    expect(lease.held).toBe(true)
+    expect(await lease.release()).toBe(true)
+  })
 })

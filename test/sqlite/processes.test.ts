@@ -1,11 +1,14 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { place } from 'holdfast/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/core/engine.ts'
 import { loadBinding } from '../../src/engines/sqlite/binding.ts'
 import { connectSqlite } from '../../src/engines/sqlite/index.ts'
 import { until } from '../support/until.ts'
+import { compiledLibrary } from '../support/workers.ts'
 import { scratch, startProcess } from './support.ts'
 
 const engines: Engine[] = []
@@ -72,6 +75,25 @@ describe('a process that is killed', () => {
     expect(readdirSync(`${files.path}-bells`)).toHaveLength(2)
     await open(files.path)
     expect(readdirSync(`${files.path}-bells`)).toHaveLength(2)
+  })
+})
+
+describe('a process in a pid namespace with the /proc of another', () => {
+  it('is not taken for dead as long as it lives', async () => {
+    using files = scratch()
+    const library = await compiledLibrary()
+    const script = fileURLToPath(new URL('namespace.mjs', import.meta.url))
+    const command = [process.execPath, script, library, files.path]
+    const { status, stdout, stderr } = spawnSync(
+      'unshare',
+      ['--pid', '--fork', '--kill-child', ...command],
+      { encoding: 'utf8', timeout: 50_000 },
+    )
+    if (status !== 0 && /unshare failed|Operation not permitted|ENOENT/.test(stderr ?? 'ENOENT')) {
+      console.log('NOT TESTED: this user may make no pid namespace')
+      return
+    }
+    expect(`${stdout}${stderr}`.trim()).toBe('true HOLDFAST_ACQUIRE_TIMEOUT true')
   })
 })
 

@@ -3,15 +3,21 @@ import { EngineError, HoldfastError, type Outcome } from '../../core/errors.ts'
 /** SQLite's primary result codes that the engine treats in their own way. */
 const CODE = { busy: 5, locked: 6, readonly: 8, full: 13 } as const
 
+const BUSY =
+  'other processes were in the file all the time; look for one that is stopped, or for a program ' +
+  'that keeps the file locked'
+
 const ADVICE: Readonly<Record<number, string>> = {
-  3: 'access was denied; the file and its folder must belong to the user',
-  5: 'the file was busy with other processes all the time',
-  6: 'the file was busy all the time',
+  3: 'access was denied; this user must be allowed to read and write the file and its folder',
+  5: BUSY,
+  6: BUSY,
   8: 'the file or its folder cannot be written; check permissions and the mount',
   10: 'the disk failed or is full, or something else wrote to the file',
   11: 'the file is damaged; stop every process that uses it and delete it',
   13: 'the disk is full; free some space',
-  14: 'the file cannot be opened; check that its folder exists and belongs to the user',
+  14:
+    'the file cannot be opened; check that this user may read and write it and its folder, and ' +
+    'that this process may open more files',
   26: 'the file is no SQLite database; give the path of a new file, or remove this one',
 }
 

@@ -51,8 +51,20 @@ export function hasEnded(mark: ProcessMark, own: ProcessMark, thorough = true): 
   )
 }
 
+let knowsNumbers: boolean | undefined
+
+/** Whether /proc numbers processes as this one does: in a new pid namespace it may be an old one. */
+function isOwnProc(): boolean {
+  try {
+    knowsNumbers ??= readlinkSync('/proc/self') === String(process.pid)
+  } catch {
+    knowsNumbers = false
+  }
+  return knowsNumbers
+}
+
 function startOf(pid: string): { state: string; started: string } | undefined {
-  if (process.platform !== 'linux') return undefined
+  if (process.platform !== 'linux' || !isOwnProc()) return undefined
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The name in brackets may hold anything, brackets and blanks included.

@@ -43,14 +43,16 @@ export function changeOf(path: string, mark: string): string | undefined {
 export class Presence {
   readonly #given: string
   readonly #path: string
+  readonly #isSound: () => boolean
   readonly #file: Mark
   readonly #companions: readonly { readonly path: string; readonly mark: Mark | undefined }[]
   #size: number
   #watcher: FSWatcher | undefined
 
-  /** `given` may lead to `path` by links. */
-  constructor(given: string, path: string) {
+  /** `given` may lead to `path` by links. `isSound` reads all of the database. */
+  constructor(given: string, path: string, isSound: () => boolean) {
     const stats = statSync(path)
+    this.#isSound = isSound
     this.#given = given
     this.#path = path
     this.#file = stats
@@ -72,7 +74,8 @@ export class Presence {
     }
     if (now === undefined) return GONE
     if (now.ino !== this.#file.ino || now.dev !== this.#file.dev) return 'was replaced'
-    if (now.size < this.#size) return 'was cut short'
+    // Somebody may also have tidied it up.
+    if (now.size < this.#size && (now.size === 0 || !this.#isSound())) return 'was cut short'
     this.#size = now.size
     return undefined
   }

@@ -9,7 +9,7 @@ import {
   tuples,
   type Value,
 } from './binding.ts'
-import { fileError } from './failure.ts'
+import { fileError, isBusy } from './failure.ts'
 import type { MachineClock } from './machine-clock.ts'
 import { Meta, otherMachineError } from './meta.ts'
 import type { Opening } from './opening.ts'
@@ -88,7 +88,7 @@ export function openSession(parts: SessionParts): Session {
       throw fileError('connect', 'the file was replaced meanwhile', { transient: true })
     }
     parts.opening.done()
-    const presence = new Presence(parts.path, path)
+    const presence = new Presence(parts.path, path, () => isSound(binding, path))
     presence.watch(parts.onChange)
     return {
       sql: prepareAll(connection),
@@ -227,6 +227,19 @@ function register(connection: Connection, bells: Bells, own: ProcessMark, ownBel
     .prepare(STATEMENTS.addProcess)
     .get(ownBell, own.pid, own.started, own.namespace) as Row
   return Number(added['id'])
+}
+
+/** Asked of a new connection: one that is in use remembers pages that are gone. */
+function isSound(binding: Binding, path: string): boolean {
+  let connection: Connection | undefined
+  try {
+    connection = binding(path)
+    return pragma(connection, 'quick_check(1)') === 'ok'
+  } catch (error) {
+    return isBusy(error)
+  } finally {
+    connection?.close()
+  }
 }
 
 function knows(connection: Connection, bell: string): boolean {
