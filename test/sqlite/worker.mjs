@@ -45,7 +45,7 @@ const commands = {
     return process.cpuUsage()
   },
   /** Takes locks at random and counts under each, until the time is over or it is killed. */
-  async storm({ folder, locks, forMs, random: start }) {
+  async storm({ folder, locks, ttlMs, forMs, random: start }) {
     let state = start
     const random = () => {
       state = (Math.imul(state, 1103515245) + 12345) >>> 0
@@ -55,7 +55,7 @@ const commands = {
     const end = performance.now() + forMs
     while (performance.now() < end) {
       const lock = `lock-${Math.floor(random() * locks)}`
-      const lease = await holdfast.mutex(lock).acquire()
+      const lease = await holdfast.mutex(lock).acquire({ ttlMs })
       const { fence } = lease
       appendFileSync(journal, `start ${lock} ${fence} ${instant()}\n`)
       if (random() < 0.5) await new Promise((resolve) => setTimeout(resolve, random() * 4))

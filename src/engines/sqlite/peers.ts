@@ -53,7 +53,7 @@ export function hasEnded(mark: ProcessMark, own: ProcessMark, thorough = true): 
 
 let knowsNumbers: boolean | undefined
 
-/** Whether /proc numbers processes as this one does: in a new pid namespace it may be an old one. */
+/** Whether /proc numbers processes as this one does: in a new pid namespace it may be the old. */
 function isOwnProc(): boolean {
   try {
     knowsNumbers ??= readlinkSync('/proc/self') === String(process.pid)
