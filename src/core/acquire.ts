@@ -27,7 +27,9 @@ export interface Asker {
  * `EngineError`, `ShapeError`, or `HOLDFAST_CLOSED`. Whatever the outcome, no place is left behind.
  */
 export function acquire(core: Core, request: Request): Promise<Lease | Absent> {
-  return call(core, request, (caller) => new Acquisition(core, request, caller).start())
+  return call(core, request, (caller) => {
+    new Acquisition(core, request, caller, caller.startedAt).start()
+  })
 }
 
 /** One request for a place, from its first question to the engine to its only end. */
@@ -61,13 +63,12 @@ export class Acquisition implements Tended {
   #failures = 0
   #lastError: EngineError | undefined
 
-  constructor(core: Core, request: Request, asker: Asker) {
+  constructor(core: Core, request: Request, asker: Asker, startedAt: number = core.clock.now()) {
     this.#core = core
     this.#request = request
     this.place = request.place
     this.#asker = asker
     this.#wait = request.timeoutMs > 0
-    const startedAt = core.clock.now()
     this.#answeredAt = startedAt
     this.deadline = this.#wait ? startedAt + request.timeoutMs : Number.POSITIVE_INFINITY
   }

@@ -263,8 +263,8 @@ export class RedisEngine implements Engine {
     return this.#requests.replicas === undefined ? place : { ...place, ttlMs: place.ttlMs + 1 }
   }
 
-  #tooFew(replicas: number): boolean {
-    return replicas < (this.#requests.replicas?.min ?? 0)
+  #tooFew(replicas: number | undefined): replicas is number {
+    return replicas !== undefined && replicas < (this.#requests.replicas?.min ?? 0)
   }
 
   #replicaError(

@@ -3,7 +3,7 @@ import { engineError } from './failure.ts'
 import { namingPermission } from './permissions.ts'
 import { RedisFailure, type RedisPort, type Reply } from './port.ts'
 import type { Call } from './recipes.ts'
-import type { Confirmed, ReplicaSettings, ReplicaWrites } from './replicas.ts'
+import type { ReplicaSettings, ReplicaWrites } from './replicas.ts'
 
 /** The answer of a script, and which server ran it. */
 export interface Answer {
@@ -14,8 +14,8 @@ export interface Answer {
 
 /** The answer of a script that may grant leases, and how many replicas have it. */
 export interface Granting extends Answer {
-  /** `Infinity` where no replica is asked. */
-  readonly replicas: number
+  /** `undefined` where no replica is asked. */
+  readonly replicas?: number
 }
 
 type Command = Parameters<RedisPort['command']>
@@ -45,24 +45,32 @@ export class Requests {
    * take, where that is less than a command may.
    */
   run(operation: string, call: Call, lock?: string, patienceMs?: number): Promise<Answer> {
-    return this.#answer(operation, call, lock, patienceMs)
+    return this.#evaluate(operation, call, lock, this.#command, patienceMs)
   }
 
   /** Runs a script that may grant or prolong leases, and asks the replicas where that is wanted. */
-  async grant(
+  grant(operation: string, call: Call, lock?: string, patienceMs?: number): Promise<Granting> {
+    const writes = this.#replicas
+    return writes === undefined
+      ? this.run(operation, call, lock, patienceMs)
+      : this.#confirmed(writes, operation, call, lock, patienceMs)
+  }
+
+  async #confirmed(
+    writes: ReplicaWrites,
     operation: string,
     call: Call,
-    lock?: string,
-    patienceMs?: number,
+    lock: string | undefined,
+    patienceMs: number | undefined,
   ): Promise<Granting> {
-    const writes = this.#replicas
-    if (writes === undefined) {
-      const { reply, server } = await this.run(operation, call, lock, patienceMs)
-      return { reply, replicas: Number.POSITIVE_INFINITY, server }
+    let replicas = 0
+    const through = async (...command: Command): Promise<Reply> => {
+      const confirmed = await writes.send(...command, grantsAny)
+      replicas = confirmed.replicas
+      return confirmed.reply
     }
-    const through = (...command: Command): Promise<Confirmed> => writes.send(...command, grantsAny)
-    const { reply, server } = await this.#evaluate(operation, call, lock, through, patienceMs)
-    return { reply: listOf(reply.reply), replicas: reply.replicas, server }
+    const answer = await this.#evaluate(operation, call, lock, through, patienceMs)
+    return { ...answer, replicas }
   }
 
   /** Runs a command and turns its failure into what the core understands. */
@@ -84,24 +92,14 @@ export class Requests {
     await Promise.all([this.#replicas?.close(), this.#port.close()])
   }
 
-  async #answer(
-    operation: string,
-    call: Call,
-    lock: string | undefined,
-    patienceMs: number | undefined,
-  ): Promise<Answer> {
-    const { reply, server } = await this.#evaluate(operation, call, lock, this.#command, patienceMs)
-    return { reply: listOf(reply), server }
-  }
-
   /** Every take and release comes by here: what only a failure needs is made when it comes. */
-  async #evaluate<T>(
+  async #evaluate(
     operation: string,
     { script, keys, args }: Call,
     lock: string | undefined,
-    command: (...command: Command) => Promise<T>,
+    command: (...command: Command) => Promise<Reply>,
     patienceMs = Number.POSITIVE_INFINITY,
-  ): Promise<{ reply: T; server: string }> {
+  ): Promise<Answer> {
     if (this.#closed) throw closedError()
     let server = ''
     const options: Command[2] = {
@@ -113,11 +111,11 @@ export class Requests {
     }
     const rest = [keys.length, ...keys, ...args]
     try {
-      return { reply: await command('evalsha', [script.sha1, ...rest], options), server }
+      return { reply: listOf(await command('evalsha', [script.sha1, ...rest], options)), server }
     } catch (error) {
       try {
         if (!isUnknownScript(error)) throw error
-        return { reply: await command('eval', [script.source, ...rest], options), server }
+        return { reply: listOf(await command('eval', [script.source, ...rest], options)), server }
       } catch (failure) {
         throw engineError(operation, namingPermission(failure, script, keys), lock)
       }

@@ -206,6 +206,12 @@ function safeOptions({ connectTimeoutMs }: PortOptions): object {
 /** What every take, release and renewal sends, with twenty arguments and more. */
 const SCRIPTS = new Set(['evalsha', 'eval'])
 
+/**
+ * Most commands in one write. The server works on one write while the next one is made; with all in
+ * one, each of the two would stand still while the other works.
+ */
+const WRITTEN_TOGETHER = 16
+
 class IoredisConnection implements Connection {
   readonly #redis: Redis
   readonly #watcher: Watcher
@@ -215,7 +221,8 @@ class IoredisConnection implements Connection {
   #problem: unknown
   #isOpen = false
   #ended = false
-  #isCorked = false
+  /** Commands that are collected for the next write. */
+  #collected = 0
 
   constructor(redis: Redis, watcher: Watcher, db: number, purpose: Purpose) {
     this.#redis = redis
@@ -256,20 +263,25 @@ class IoredisConnection implements Connection {
     const { status } = this.#redis
     if (status !== 'ready') return Promise.reject(new NotSent(`the connection is ${status}`))
     const { stream } = this.#redis
-    if (!this.#isCorked && stream) this.#cork(stream)
+    if (stream) this.#collect(stream)
     // What is wrong with it, the command behind it is told as well.
     if (asking) this.#redis.call('asking', []).catch(() => {})
     return SCRIPTS.has(name) ? this.#sendFramed(name, args) : this.#redis.call(name, args)
   }
 
-  /** One write to the system for all commands of a tick, where the library makes one for each. */
-  #cork(stream: Stream): void {
-    this.#isCorked = true
-    stream.cork()
-    process.nextTick(() => {
-      this.#isCorked = false
+  /** One write to the system for the commands of a tick, where the library makes one for each. */
+  #collect(stream: Stream): void {
+    this.#collected += 1
+    if (this.#collected === 1) {
+      stream.cork()
+      process.nextTick(() => {
+        this.#collected = 0
+        stream.uncork()
+      })
+    } else if (this.#collected % WRITTEN_TOGETHER === 0) {
       stream.uncork()
-    })
+      stream.cork()
+    }
   }
 
   subscribe(channel: string): Promise<unknown> {
