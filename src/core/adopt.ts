@@ -18,5 +18,5 @@ export async function adopt(core: Core, place: Place, keeping: Keeping): Promise
   if (standing.state !== 'held') return null
   const until = trustedUntil(standing, place.ttlMs)
   if (until <= core.clock.now()) return null
-  return new Lease(core, place, standing.fence, until, keeping)
+  return new Lease(core, { place, fence: standing.fence, until }, keeping)
 }

@@ -1,8 +1,9 @@
 import type { Core } from './core.ts'
 import type { Absent, Place } from './engine.ts'
 import { closedError } from './errors.ts'
+import type { Grant } from './grant.ts'
 import { Lease } from './lease.ts'
-import type { Keeping, Succession } from './tending.ts'
+import type { Keeping } from './tending.ts'
 import type { AcquireTrace } from './traces.ts'
 
 /** How a place is asked for. */
@@ -18,16 +19,6 @@ export interface Request {
   readonly ticket?: number
   /** Told when the engine says that the place stands in the line. A grant at once is not told. */
   readonly joined?: () => void
-}
-
-/** The right to a lock, before a lease is made of it. */
-export interface Grant {
-  readonly place: Place
-  readonly fence: number
-  /** Until when the holder may trust it. */
-  readonly until: number
-  /** Who may have it after whoever gets it now. */
-  readonly succession?: Succession
 }
 
 /** The promise that whoever asked was given. */
@@ -58,11 +49,10 @@ export class Caller {
   }
 
   /** The lock is this call's. */
-  granted({ place, fence, until, succession }: Grant): void {
+  granted(grant: Grant): void {
     const core = this.#core
     const { make = Lease, keeping } = this.request
-    const kept = succession === undefined ? keeping : { ...keeping, succession }
-    const lease = new make(core, place, fence, until, kept)
+    const lease = new make(core, grant, keeping)
     const { events } = core
     const waitedMs = events.heard('granted') ? core.clock.now() - this.startedAt : undefined
     this.#tell({ result: lease })

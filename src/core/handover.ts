@@ -1,12 +1,13 @@
 import { Acquisition, type Asker } from './acquire.ts'
-import type { Caller, Grant } from './caller.ts'
+import type { Caller } from './caller.ts'
 import { Chain } from './chain.ts'
 import type { Core } from './core.ts'
 import type { Absent, Occupant, Place } from './engine.ts'
 import { AcquireTimeoutError } from './errors.ts'
+import type { Grant, Succession } from './grant.ts'
 import { Heir } from './heir.ts'
 import type { HandoverLimits } from './options.ts'
-import { type Succession, trustedUntil } from './tending.ts'
+import { trustedUntil } from './tending.ts'
 
 /** A lease is passed on only while more than this share of its ttl is certain. */
 const LEAST_LEFT = 1 / 2

@@ -1,9 +1,10 @@
 import { onAbort } from './abort.ts'
-import type { Caller, Grant } from './caller.ts'
+import type { Caller } from './caller.ts'
 import type { Chained } from './chain.ts'
 import type { Core } from './core.ts'
 import type { Occupant, Place } from './engine.ts'
 import { closedError } from './errors.ts'
+import type { Grant } from './grant.ts'
 import type { Entry, Tended } from './renewal.ts'
 
 /** What an heir needs of the handover that it waits at. */

@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Core } from './core.ts'
-import type { Kind, Place, Shape } from './engine.ts'
+import type { Kind, Shape } from './engine.ts'
 import type { LeaseLostError } from './errors.ts'
+import type { Grant } from './grant.ts'
 import { checkWhole, MAX_MS } from './options.ts'
 import { type Keeping, LeaseTending } from './tending.ts'
 import type { AcquireTrace } from './traces.ts'
@@ -37,14 +38,15 @@ export class Lease implements AsyncDisposable {
   readonly #tending: LeaseTending
 
   /** @internal */
-  constructor(core: Core, place: Place, fence: number, until: number, keeping: Keeping) {
+  constructor(core: Core, grant: Grant, keeping: Keeping) {
+    const { place, fence } = grant
     this.name = place.name
     this.kind = place.shape.kind
     this.permits = place.permits
     this.shape = place.shape
     this.fence = fence
     this.identity = place.identity
-    this.#tending = new LeaseTending(core, place, until, keeping, this)
+    this.#tending = new LeaseTending(core, grant, keeping, this)
   }
 
   /**

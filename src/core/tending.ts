@@ -7,6 +7,7 @@ import {
   LeaseLostError,
   type LossReason,
 } from './errors.ts'
+import type { Grant, Succession } from './grant.ts'
 import type { Lease, LeaseState } from './lease.ts'
 import type { Entry, Tended } from './renewal.ts'
 import { backoffMs } from './retry.ts'
@@ -22,19 +23,10 @@ const RENEW_BELOW = 2 / 3
 /** Share of the ttl by which a renewal may travel early, with others. */
 const SLACK = 1 / 6
 
-/** What may follow a lease inside this process. */
-export interface Succession {
-  /** Its holder is done. Resolves to whether somebody else has it now. Never rejects. */
-  pass(until: number): Promise<boolean>
-  /** The process has it no more: released, or lost. */
-  ended(): void
-}
-
-/** How long a lease is kept, and who may have it next. */
+/** How long a lease is kept. */
 export interface Keeping {
   readonly renew: boolean
   readonly maxHoldMs: number
-  readonly succession?: Succession
 }
 
 /**
@@ -69,11 +61,11 @@ export class LeaseTending implements Tended {
   /** What watchers were told at the grant, until they are told of the end. */
   #told: HoldTrace | undefined
 
-  constructor(core: Core, place: Place, until: number, keeping: Keeping, lease: Lease) {
+  constructor(core: Core, { place, until, succession }: Grant, keeping: Keeping, lease: Lease) {
     this.#core = core
     this.place = place
     this.#lease = lease
-    this.#succession = keeping.succession
+    this.#succession = succession
     this.#renews = keeping.renew
     const now = core.clock.now()
     this.#grantedAt = now
