@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { HelpWanted, readArguments } from './arguments.ts'
 import { CliError, EXIT, usageError } from './exit.ts'
+import { Reader } from './reader.ts'
 import type { CommandSpec } from './spec.ts'
 
 /** What a command may use of the process it runs in. */
@@ -24,26 +26,44 @@ const ACTIONS: Readonly<Record<string, () => Promise<Action>>> = {
   doctor: async () => (await import('./doctor.ts')).doctor,
   bench: async () => (await import('./bench/index.ts')).bench,
   demo: async () => (await import('./demo/index.ts')).demo,
-  completion: async () => (await import('./completion.ts')).completion,
+  completion: async () => (await import('./completion/index.ts')).completion,
 }
+
+/** Those that only tell something, and so are of no use when nobody reads. */
+const TELLING: readonly unknown[] = ['list', 'show', 'doctor', 'bench']
 
 /** Runs the command line and resolves to its exit code; problems are one line on stderr. */
 export async function runCli(args: readonly string[], world: World): Promise<number> {
   const [name, ...rest] = args[0] === 'help' ? helpAsOption(args.slice(1)) : args
   const load = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined
-  const who = load === undefined ? 'holdfast' : `holdfast ${name}`
+  const command = load === undefined ? undefined : name
+  const tell = async (exitCode: number, message: string): Promise<number> => {
+    const { problemLine } = await import('./problem.ts')
+    const teller = { command, args, env: world.env }
+    world.stderr.write(problemLine(teller, 'error', message, { exitCode }))
+    return exitCode
+  }
   try {
-    if (load === undefined) return await withoutCommand(args, world)
-    const action = await load()
+    const action = await load?.()
     // Not for a command that shares its streams: to touch the pipe here makes it non-blocking.
-    if (name !== 'run' && name !== 'elect') mindReader(world)
-    return await action(rest, world)
+    let output = command === 'run' || command === 'elect' ? undefined : new Output(world)
+    let code: number
+    try {
+      if (TELLING.includes(command)) endWithReader(world)
+      code = await (action ? action(rest, world) : withoutCommand(name, args, world))
+    } catch (error) {
+      if (!(error instanceof HelpWanted)) throw error
+      output ??= new Output(world)
+      code = await showHelp(error.spec, world)
+    }
+    const failure = await output?.failure()
+    if (failure === undefined) return code
+    return await tell(EXIT.output, `the output cannot be written: ${failure}.`)
   } catch (error) {
-    if (error instanceof HelpWanted) return await showHelp(error.spec, world)
-    if (!(error instanceof CliError)) return await internal(error, who, world)
-    const { visible } = await import('./text.ts')
-    world.stderr.write(`${who}: ${visible(error.message)}\n`)
-    return error.exitCode
+    if (error instanceof CliError) return await tell(error.exitCode, error.message)
+    const told = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    // A mistake of ours: with its stack, for a report.
+    return await tell(EXIT.internal, `an error inside holdfast: ${told}`)
   }
 }
 
@@ -52,54 +72,69 @@ function helpAsOption([command]: readonly string[]): string[] {
   return command === undefined ? ['--help'] : [command, '--help']
 }
 
-/** A reader that left, such as `head`, wants no more; that is no mistake of anybody. */
-function mindReader({ stdout, stderr }: World): void {
-  for (const stream of [stdout, stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
+/** Ends this process soon after its reader left, unless its work is done and being written. */
+function endWithReader({ stdout }: World): void {
+  let isWriting = false
+  stdout.on('error', () => {
+    isWriting = true
+  })
+  new Reader(stdout).gone.addEventListener('abort', () => {
+    if (!isWriting) process.exit(EXIT.signal + constants.signals.SIGPIPE)
+  })
+}
+
+/** What a command writes to, and whether that goes well. */
+class Output {
+  #failure: string | undefined
+
+  constructor({ stdout, stderr }: World) {
+    stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+      // A reader that left, such as `head`, wants no more; that is no mistake of anybody.
+      if (code !== 'EPIPE') this.#failure ??= message.replace(/^E\w+: |, write$/g, '')
     })
+    stderr.on('error', () => {})
+  }
+
+  /** Why something could not be written, once all that has failed so far is known. */
+  async failure(): Promise<string | undefined> {
+    await new Promise((resolve) => setImmediate(resolve))
+    return this.#failure
   }
 }
 
 async function showHelp(spec: CommandSpec, world: World): Promise<number> {
   const { commandHelp } = await import('./help.ts')
-  mindReader(world)
   world.stdout.write(commandHelp(spec, helpWidth(world)))
   return EXIT.ok
 }
 
-async function withoutCommand(args: readonly string[], world: World): Promise<number> {
+async function withoutCommand(
+  first: string | undefined,
+  args: readonly string[],
+  world: World,
+): Promise<number> {
   const { generalHelp } = await import('./help.ts')
-  mindReader(world)
-  const [first] = args
   if (first === undefined) {
     world.stderr.write(generalHelp(helpWidth(world)))
     return EXIT.usage
   }
-  if (first !== 'help' && !first.startsWith('-')) {
+  if (!first.startsWith('-')) {
     throw usageError(`unknown command ${JSON.stringify(first)}. See holdfast --help.`)
   }
-  const flags = readArguments('holdfast', first === 'help' ? ['--help'] : args, {
+  const flags = readArguments('holdfast', args[0] === 'help' ? ['--help'] : args, {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
+    json: { type: 'boolean' },
   })
-  const text = flags.version && !flags.help ? `${version()}\n` : generalHelp(helpWidth(world))
-  world.stdout.write(text)
+  if (!flags.help && !flags.version) throw usageError('name a command. See holdfast --help.')
+  if (flags.help) world.stdout.write(generalHelp(helpWidth(world)))
+  else world.stdout.write(flags.json ? `{"version":"${version()}"}\n` : `${version()}\n`)
   return EXIT.ok
 }
 
 /** As wide as the terminal, within what reads well. */
 function helpWidth({ stdout }: World): number {
   return Math.min(100, Math.max(40, stdout.columns || 90))
-}
-
-/** A mistake of ours: with its stack, for a report. */
-async function internal(error: unknown, who: string, { env, stderr }: World): Promise<number> {
-  const { withoutSecrets } = await import('./secret.ts')
-  const told = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  const text = withoutSecrets(told, env['HOLDFAST_URL'] ?? '')
-  stderr.write(`${who}: an error inside holdfast: ${text}\n`)
-  return EXIT.internal
 }
 
 function version(): string {

@@ -9,6 +9,7 @@ export const EXIT = {
   mismatch: 65,
   unavailable: 69,
   internal: 70,
+  output: 74,
   timeout: 75,
   lost: 79,
   notExecutable: 126,
@@ -19,11 +20,16 @@ export const EXIT = {
 /** The table of `holdfast --help`, of the man page and of docs/cli.md. */
 export const EXIT_TABLE: readonly (readonly [code: string, meaning: string])[] = [
   ['0', 'Done. With run and elect: the command ended with 0.'],
-  ['1', 'The lock is taken and --nonblock was given (-E changes it); show: nobody holds it.'],
+  [
+    '1',
+    'run: the lock is taken and --nonblock was given (-E changes it). show: nobody holds it or ' +
+      'waits for it. release: you said no. doctor and demo: something is wrong.',
+  ],
   ['64', 'Wrong usage.'],
   ['65', 'The name is in use by another kind of lock, or by something that is no lock.'],
   ['69', 'The engine cannot be reached or cannot be used.'],
   ['70', 'An error inside holdfast.'],
+  ['74', 'The output of holdfast cannot be written.'],
   ['75', 'Not granted within --wait (-E changes it).'],
   ['79', 'The lease was lost while the command ran; the command was stopped.'],
   ['126', 'The command cannot be executed.'],

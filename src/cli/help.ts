@@ -82,12 +82,19 @@ export function commandHelp(spec: CommandSpec, width: number): string {
   ])
 }
 
-/** The exit codes of a command: its own, and the common ones that it can end with. */
+/** Codes that every command can end with that has an output of its own. */
+const COMMON = ['64', '69', '70', '74']
+
+/** The exit codes of a command: its own, and those of the table that it can end with. */
 export function exitsOf(spec: CommandSpec): readonly (readonly [string, string])[] {
-  if (spec.runs) return EXIT_TABLE
-  const common = EXIT_TABLE.filter(([code]) => ['64', '69', '70'].includes(code))
-  const own = spec.exits ?? [['0', 'Done.'] as const]
-  return [...own, ...common.filter(([code]) => own.every(([one]) => one !== code))]
+  const own = spec.exits ?? (spec.runs ? [] : [['0', 'Done.'] as const])
+  const isOwn = (code: string): boolean => own.some(([one]) => one === code)
+  const rest = EXIT_TABLE.filter(([code]) => {
+    const fits = spec.runs ? code !== '1' && code !== '74' : COMMON.includes(code)
+    return fits && !isOwn(code)
+  })
+  const order = EXIT_TABLE.map(([code]) => code)
+  return [...own, ...rest].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
 }
 
 function page(lines: readonly string[]): string {

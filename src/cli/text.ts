@@ -64,8 +64,11 @@ export function visible(text: string): string {
 }
 
 /** JSON that may be written to a terminal: the same value, without raw control characters. */
-export function jsonLine(value: object): string {
-  return JSON.stringify(value).replace(UNSAFE, (one) => {
+export function jsonLine(
+  value: object,
+  replacer?: (key: string, value: unknown) => unknown,
+): string {
+  return JSON.stringify(value, replacer).replace(UNSAFE, (one) => {
     const units = Array.from({ length: one.length }, (_, at) => one.charCodeAt(at))
     return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')
   })

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { startServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 import { Desk, main, type Run } from './support.ts'
 
@@ -83,19 +84,6 @@ describe('list', () => {
   })
 })
 
-describe('a reader that leaves early', () => {
-  it('is no mistake', async () => {
-    const runs = [await holder('a'), await holder('b')]
-    // The reader is gone before anything is written.
-    for (const what of ['list', 'list --json', 'list --names', 'show a', '--help', 'list --help']) {
-      const line = `{ sleep 0.01; "${process.execPath}" "${main}" ${what}; } | :; echo "\${PIPESTATUS[0]}"`
-      const { out, err } = await desk.run('bash', ['-c', line]).end()
-      expect({ what, out, err }).toEqual({ what, out: '0\n', err: '' })
-    }
-    await end(...runs)
-  })
-})
-
 describe('show', () => {
   it('tells holder, fence, life and line', async () => {
     const first = await holder('x')
@@ -168,15 +156,32 @@ describe('watch', () => {
     ])
   })
 
-  it('ends when its reader does', async () => {
-    const line = `"${process.execPath}" "${main}" watch x --interval 0.05 | head -1`
-    const watch = desk.run('bash', ['-c', `${line}; echo "\${PIPESTATUS[0]}"`])
-    await until(() => watch.out.includes('free'), { what: 'the first look' })
-    const run = await holder('x')
-    const { out, err } = await watch.end()
-    await end(run)
-    expect(err).toBe('')
-    expect(out.trimEnd().split('\n').at(-1)).toBe('0')
+  it('tells a failure once, and what there is when it is over', async () => {
+    const server = await startServer()
+    try {
+      desk.url = server.url
+      const run = await holder('x')
+      const watch = desk.holdfast(['watch', '--json', '--interval', '0.05'])
+      const told = (): object[] =>
+        watch.out
+          .split('\n')
+          .slice(0, -1)
+          .map((line) => JSON.parse(line) as object)
+      await until(() => told().length === 1, { what: 'the holder to be told' })
+      await server.kill()
+      await until(() => told().length >= 2, { what: 'the failure to be told' })
+      await server.start()
+      await until(() => !('error' in (told().at(-1) ?? {})), { what: 'the end of the failure' })
+      watch.kill('SIGINT')
+      expect((await watch.end()).code).toBe(0)
+      const messages = told().map((one) => ('error' in one ? one.error : 'name' in one && one.name))
+      expect(messages[0]).toBe('x')
+      // Each look may fail in another way, but no two in a row are told for the same.
+      for (const [at, message] of messages.entries()) expect(message).not.toBe(messages[at + 1])
+      run.kill('SIGKILL')
+    } finally {
+      await server.stop()
+    }
   })
 
   it.skipIf(process.platform !== 'linux')('redraws a terminal and gives it back', async () => {

@@ -16,6 +16,8 @@ export interface Turn {
   readonly releasedMs: number
 }
 
+// A bench that is gone wants no more.
+process.once('disconnect', () => process.exit(1))
 process.once('message', (order: Order) => {
   play(order).then(
     (told) => process.send?.(told),

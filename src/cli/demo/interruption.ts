@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { Reader } from '../reader.ts'
 import { machineMs } from './clock.ts'
 
 /** A terminal signals a whole group, and npm passes it on again: that is one interruption. */
@@ -9,12 +10,14 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** Hears what should end the demo early: a signal, or nobody reading its output any more. */
 export class Interruption {
   readonly #stop = new AbortController()
+  readonly #reader: Reader
   #number: number | undefined
   #atMs = 0
 
   constructor(stdout: NodeJS.WriteStream) {
     for (const signal of SIGNALS) process.on(signal, this.#onSignal)
-    stdout.on('error', this.#onError)
+    this.#reader = new Reader(stdout)
+    this.#reader.gone.addEventListener('abort', this.#onGone)
   }
 
   /** Aborts at the first interruption. */
@@ -29,7 +32,7 @@ export class Interruption {
 
   end(): void {
     for (const signal of SIGNALS) process.off(signal, this.#onSignal)
-    // A late error of the output stays heard: it must not end the process in another way.
+    this.#reader.close()
   }
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
@@ -39,7 +42,7 @@ export class Interruption {
     this.#interrupt(constants.signals[signal])
   }
 
-  readonly #onError = (): void => {
+  readonly #onGone = (): void => {
     this.#interrupt(constants.signals.SIGPIPE)
   }
 

@@ -1,3 +1,4 @@
+import { jsonLine } from '../text.ts'
 import type { DemoEvent } from './journal.ts'
 import type { Setting, Summary } from './outcome.ts'
 import type { Teller } from './teller.ts'
@@ -32,7 +33,7 @@ export class JsonTeller implements Teller {
   close(): void {}
 
   #line(value: object): void {
-    this.#write(`${JSON.stringify(value, rounded)}\n`)
+    this.#write(`${jsonLine(value, rounded)}\n`)
   }
 }
 

@@ -1,3 +1,4 @@
+import { visible } from '../text.ts'
 import type { DemoEvent, Journal } from './journal.ts'
 import type { Setting, Summary } from './outcome.ts'
 import { type Glyphs, type Paint, progressBar } from './paint.ts'
@@ -117,8 +118,10 @@ export class Narrator {
   }
 
   #wrapped(text: string, indent: number): string[] {
-    if (!this.#look.wraps) return [text]
-    return wrap(text, Math.max(12, this.#look.width() - indent))
+    // Some of it was said by a server or the system.
+    const shown = visible(text)
+    if (!this.#look.wraps) return [shown]
+    return wrap(shown, Math.max(12, this.#look.width() - indent))
   }
 }
 

@@ -1,4 +1,5 @@
 import { parse, readWhole, textOf, wordsOf } from '../arguments.ts'
+import { urlOf } from '../engine.ts'
 import { usageError } from '../exit.ts'
 import { DEMO, LONGEST_TASK_MS, MOST_PROCESSES } from '../specs/running.ts'
 
@@ -30,13 +31,6 @@ export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): De
   const given = textOf(parsed, 'url')
   if (redis && given !== undefined)
     throw usageError('--redis finds a server, --url is one: choose.')
-  const url = redis ? undefined : (given ?? (env['HOLDFAST_URL'] || undefined))
-  if (url !== undefined) checkUrl(url)
+  const url = redis ? undefined : urlOf(parsed, env)
   return { scene, processes, taskMs, url, redis: redis === true, json: json === true }
-}
-
-function checkUrl(url: string): void {
-  if (/^memory:/i.test(url)) {
-    throw usageError('memory: locks live within one process; the demo has several.')
-  }
 }

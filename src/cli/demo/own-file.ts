@@ -16,8 +16,8 @@ export async function makeOwnFile(): Promise<DemoServer> {
     return { url, engine, description, folder, stop }
   } catch (error) {
     await stop()
-    const reason = (error as Error).message.replace('--url cannot be used: ', '')
-    throw new CliError(EXIT.unavailable, `${reason.replace(/\.?$/, '.')} Or use --redis.`)
+    const { message } = error as Error
+    throw new CliError(EXIT.unavailable, `${message.replace(/\.?$/, '.')} Or use --redis.`)
   }
 }
 

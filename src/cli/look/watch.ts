@@ -4,6 +4,7 @@ import { parse, readMs, textOf, wordsOf } from '../arguments.ts'
 import type { World } from '../commands.ts'
 import { asCliError, open, urlOf } from '../engine.ts'
 import { CliError, EXIT, usageError } from '../exit.ts'
+import { Reader } from '../reader.ts'
 import {
   allNames,
   inspectAll,
@@ -43,7 +44,7 @@ export async function watch(args: readonly string[], world: World): Promise<numb
   const json = parsed.options['json'] === true
   const holdfast = await open(url)
   const screen = json || !isScreen(world) ? undefined : new Screen(world.stdout)
-  const ending = new Ending(screen)
+  const ending = new Ending(screen, world.stdout)
   const teller = screen
     ? new Drawing(screen, styleFor(world), () => paperFor(world))
     : new Lines(world.stdout, json)
@@ -76,15 +77,13 @@ async function look(holdfast: Holdfast, { name, prefix }: Subject): Promise<Lock
 /** Ctrl-C, a request to end, q, or a reader that left. All of them are a good end. */
 class Ending {
   readonly #controller = new AbortController()
+  readonly #reader: Reader
   readonly #end = (): void => this.#controller.abort()
-  readonly #closed = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error
-    this.#end()
-  }
 
-  constructor(screen: Screen | undefined) {
+  constructor(screen: Screen | undefined, stdout: NodeJS.WriteStream) {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, this.#end)
-    process.stdout.on('error', this.#closed)
+    this.#reader = new Reader(stdout)
+    this.#reader.gone.addEventListener('abort', this.#end)
     screen?.onQuit(this.#end)
   }
 
@@ -93,6 +92,7 @@ class Ending {
   }
 
   close(): void {
+    this.#reader.close()
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(signal, this.#end)
   }
 }
@@ -144,6 +144,8 @@ class Lines implements Teller {
   readonly #json: boolean
   #known = new Map<string, string>()
   #started = false
+  /** The failure that was told last, while it lasts. */
+  #failure: string | undefined
 
   constructor(stdout: NodeJS.WritableStream, json: boolean) {
     this.#stdout = stdout
@@ -152,18 +154,26 @@ class Lines implements Teller {
 
   tell(subject: Subject, reports: readonly LockReport[]): void {
     const known = new Map(reports.map((report) => [report.name, standing(report)]))
+    // After a failure all is told anew, so that its end can be seen.
+    const anew = this.#failure !== undefined
+    this.#failure = undefined
+    if (anew) this.#started = false
     for (const report of reports) {
-      if (this.#known.get(report.name) !== known.get(report.name)) this.#say(report.name, report)
+      const { name } = report
+      if (anew || this.#known.get(name) !== known.get(name)) this.#say(name, report)
     }
     for (const name of this.#known.keys()) if (!known.has(name)) this.#say(name, null)
     const { name } = subject
     // Somebody who watches one lock wants to know that nobody has it.
-    if (!this.#started && name !== undefined && !known.has(name)) this.#say(name, null)
+    const told = name === undefined || known.has(name) || this.#known.has(name)
+    if (!this.#started && !told) this.#say(name, null)
     this.#known = known
     this.#started = true
   }
 
   fail(message: string): void {
+    if (message === this.#failure) return
+    this.#failure = message
     this.#write(this.#json ? { error: message } : `error: ${visible(message)}`)
   }
 

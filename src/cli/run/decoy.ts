@@ -4,8 +4,11 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** How long after a death a signal to holdfast counts as the same one, to the whole group. */
+/** How long after a death the signal to holdfast may come that the whole group got with it. */
 const SAME_MS = 200
+
+/** So shortly after its successor was there, a further signal may have missed both of them. */
+const SETTLED_MS = 30
 
 /** How long to wait for the end of one that is dying. */
 const LONGEST_DEATH_MS = 1000
@@ -20,7 +23,8 @@ const DOOMED = /^State:\s+[ZX]|^S(?:ig|hd)Pnd:\s*0*[1-9a-f]/m
  */
 export class Decoy {
   #child: ChildProcess | undefined
-  #death: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined
+  #death: { readonly signal: NodeJS.Signals; readonly atMs: number; told: boolean } | undefined
+  #startedMs = 0
   #closed = false
 
   constructor() {
@@ -31,14 +35,14 @@ export class Decoy {
   async struckBy(signal: NodeJS.Signals): Promise<boolean | undefined> {
     const child = this.#child
     if (child?.pid === undefined) return undefined
-    if (this.#diedOf(signal)) return true
+    if (this.#tellDeathOf(signal)) return true
     // The system signals the members of a group one after another.
     await wait(process.platform === 'linux' ? 20 : 100)
     // It may be dying of another signal, and this one must not be lost to the command.
     if (child.signalCode === null && isDoomed(child.pid)) {
       await Promise.race([once(child, 'exit'), wait(LONGEST_DEATH_MS)])
     }
-    return this.#diedOf(signal)
+    return this.#tellDeathOf(signal)
   }
 
   close(): void {
@@ -55,6 +59,7 @@ export class Decoy {
       env: { PATH: process.env['PATH'], HOLDFAST_WITHIN: within },
     })
     this.#child = child
+    this.#startedMs = performance.now()
     child.unref()
     // It ends with holdfast, since that holds the other end. A pipe to a child is a socket.
     const input = child.stdin as Socket | null
@@ -62,14 +67,19 @@ export class Decoy {
     for (const part of [child, input]) part?.on('error', () => {})
     child.once('exit', (_code, signal) => {
       if (this.#closed || signal === null) return
-      this.#death = { signal, atMs: performance.now() }
+      this.#death = { signal, atMs: performance.now(), told: false }
       this.#start()
     })
   }
 
-  #diedOf(signal: NodeJS.Signals): boolean {
+  /** One death stands for one signal: what comes after it to holdfast alone is another. */
+  #tellDeathOf(signal: NodeJS.Signals): boolean {
     const death = this.#death
-    return death?.signal === signal && performance.now() - death.atMs < SAME_MS
+    const now = performance.now()
+    if (death?.signal !== signal || now - death.atMs >= SAME_MS) return false
+    if (death.told) return now - this.#startedMs < SETTLED_MS
+    death.told = true
+    return true
   }
 }
 

@@ -18,7 +18,8 @@ export async function elect(args: readonly string[], world: World): Promise<numb
   }
   return await withVoice(parsed, url, async (means) => {
     for (;;) {
-      const leadership = await granted(means, wish, (holdfast, options) => {
+      const patience = { ...wish, refusedCode: EXIT.timeout }
+      const leadership = await granted(means, patience, (holdfast, options) => {
         const campaign = { ...options, ...(note === undefined ? {} : { note }) }
         return holdfast.election(wish.name).campaign(campaign)
       })

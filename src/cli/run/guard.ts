@@ -46,7 +46,12 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   const { voice, signals, holdfast } = means
   const { graceMs } = order
   const lock = JSON.stringify(lease.name)
-  const guardian = new Guardian({ holder: lease.identity, lock: lease.name, graceMs })
+  const guardian = new Guardian({
+    holder: lease.identity,
+    lock: lease.name,
+    graceMs,
+    json: voice.json,
+  })
   const spareMs = marginMs(order) / 2
   // Before the command is there: holdfast may be stopped before it can say anything more.
   guardian.good(Math.max(1, lease.remainingMs - leadMs(order)), spareMs)
@@ -78,7 +83,10 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
       const left = await stopAll(root, graceMs)
       if (left.length === 0) return
       const pids = left.join(', ')
-      voice.say('left', `lock ${lock}: could not stop the processes ${pids}.`, { pids: left })
+      voice.say('left', `lock ${lock}: could not stop the processes ${pids}.`, {
+        lock: lease.name,
+        pids: left,
+      })
     })()
   }
   const silence = tellOfDoubt(holdfast, lease, order, voice)

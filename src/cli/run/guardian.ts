@@ -16,7 +16,7 @@ const SHELLS = ['/bin/bash', '/usr/bin/bash', '/usr/local/bin/bash', '/bin/sh', 
  */
 const SCRIPT = `
 trap '' HUP INT QUIT TERM
-node=$1 stopper=$2 holdfast=$3 holder=$4 grace=$5 lock=$6
+node=$1 stopper=$2 holdfast=$3 holder=$4 grace=$5 lock=$6 json=$7
 child=0 start= leads=0 left= timed= by= stopping=0
 if err=$( { read -r -t 0.01 _ </dev/null; } 2>&1 ); [ -z "$err" ]; then timed=fraction
 elif err=$( { read -r -t 1 _ </dev/null; } 2>&1 ); [ -z "$err" ]; then timed=whole
@@ -39,7 +39,7 @@ while :; do
     done) exit 0 ;;
   esac
 done
-"$node" "$stopper" "$holdfast" "$child" "$start" "$leads" "$holder" "$grace" "$lock" "$stopping" "$by" && exit
+"$node" "$stopper" "$holdfast" "$child" "$start" "$leads" "$holder" "$grace" "$lock" "$stopping" "$by" "$json" && exit
 [ "$child" = 0 ] && exit
 [ "$leads" = 1 ] && child=-$child
 kill -TERM -- "$child"
@@ -51,6 +51,8 @@ export interface Guarding {
   readonly holder: string
   readonly lock: string
   readonly graceMs: number
+  /** Whether it tells what it does as JSON. */
+  readonly json: boolean
 }
 
 /**
@@ -62,11 +64,12 @@ export class Guardian {
   readonly #graceMs: number
 
   /** Starts it, before the command: no moment is left in which nobody guards that. */
-  constructor({ holder, lock, graceMs }: Guarding) {
+  constructor({ holder, lock, graceMs, json }: Guarding) {
     this.#graceMs = graceMs
     const shell = SHELLS.find((path) => existsSync(path))
     if (shell === undefined) return
-    const facts = [process.execPath, STOPPER, process.pid, holder, graceMs, lock].map(String)
+    const who = [process.execPath, STOPPER, process.pid, holder]
+    const facts = [...who, graceMs, lock, json ? 1 : 0].map(String)
     // Bash takes the socket for a remote shell's, and would read the user's settings.
     const bare = shell.endsWith('bash') ? ['--norc', '--noprofile'] : []
     this.#shell = spawn(shell, [...bare, '-c', SCRIPT, 'holdfast-guardian', ...facts], {

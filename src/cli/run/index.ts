@@ -27,11 +27,12 @@ export async function run(args: readonly string[], world: World): Promise<number
     throw usageError('--nonblock and --wait exclude each other.')
   }
   const timeoutMs = nonblock ? 0 : wish.timeoutMs
+  const refusedCode = nonblock ? codes.conflict : codes.timeout
   return await withVoice(parsed, url, async (means) => {
-    const lease = await granted(means, { ...wish, timeoutMs }, (holdfast, options) => {
+    const lease = await granted(means, { ...wish, timeoutMs, refusedCode }, (holdfast, options) => {
       return ask(holdfast, wish.name, share, options)
     })
-    if (lease === undefined) return nonblock ? codes.conflict : codes.timeout
+    if (lease === undefined) return refusedCode
     return (await underLease(lease, wish, { ...means, env: world.env })).code
   })
 }
@@ -126,10 +127,10 @@ function delayOf({ engine }: Holdfast, { lockDelayMs, graceMs }: Wish): number {
 /** Acquires with the words that go with it; `undefined` when the lock was not granted in time. */
 export async function granted<L>(
   { holdfast, signals, voice, quiet }: Means,
-  wish: Wish,
+  wish: Wish & { readonly refusedCode: number },
   acquire: (holdfast: Holdfast, options: AcquireOptions) => Promise<L>,
 ): Promise<L | undefined> {
-  const { name, timeoutMs, ttlMs, minHoldMs, label } = wish
+  const { name, timeoutMs, ttlMs, minHoldMs, label, refusedCode } = wish
   const lockDelayMs = delayOf(holdfast, wish)
   const quoted = JSON.stringify(name)
   const off = holdfast.on('waiting', ({ ahead, occupant }) => {
@@ -160,7 +161,8 @@ export async function granted<L>(
     if ((error as { code?: unknown }).code !== 'HOLDFAST_ACQUIRE_TIMEOUT') throw error
     const { message } = error as Error
     const told = message.replace(/\. [^.]*\.$/, '.')
-    if (!quiet) voice.say('refused', told.replace(/^Lock/, 'lock'), { lock: name })
+    const fields = { lock: name, exitCode: refusedCode }
+    if (!quiet) voice.say('refused', told.replace(/^Lock/, 'lock'), fields)
     return undefined
   } finally {
     off()
@@ -228,7 +230,8 @@ async function giveBack(lease: Lease, voice: Voice): Promise<boolean> {
     return await lease.release()
   } catch (error) {
     const problem = (error as Error).message
-    voice.say('unreleased', `the lock could not be released; it ends by itself (${problem})`)
+    const message = `the lock could not be released; it ends by itself (${problem})`
+    voice.say('unreleased', message, { lock: lease.name })
     return true
   }
 }

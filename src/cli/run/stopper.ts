@@ -6,10 +6,10 @@ import { Voice } from './voice.ts'
  * What the guardian runs: stops the command of a holdfast that was killed, or that is stopped
  * itself and cannot renew its lease.
  */
-const [holdfast, pid, start = '', leads, holder = '', grace, lock = '', begun, by] =
+const [holdfast, pid, start = '', leads, holder = '', grace, lock = '', begun, by, json] =
   process.argv.slice(2)
 
-const voice = new Voice({ json: false, verbose: false, clean: (text) => text })
+const voice = new Voice({ json: json === '1', verbose: false, clean: (text) => text })
 const name = JSON.stringify(lock)
 const root: Root = { pid: Number(pid), start, leads: leads === '1', holder }
 /** Holdfast sent SIGTERM already. */
@@ -34,11 +34,14 @@ async function stop(): Promise<void> {
   const why = isAlive(Number(holdfast))
     ? `${who} does not ${told ? 'end the stop that it began' : 'renew the lease'}`
     : `${who} was killed`
-  voice.say('stopping', `lock ${name}: ${why}; the command is stopped.`)
+  voice.say('stopping', `lock ${name}: ${why}; the command is stopped.`, { lock })
   // After a SIGTERM of holdfast's the grace runs from that.
   const left = await stopAll(root, told ? Number(by) - machineMs() : graceLeftMs(), told)
   if (left.length > 0) {
-    voice.say('left', `lock ${name}: could not stop the processes ${left.join(', ')}.`)
+    voice.say('left', `lock ${name}: could not stop the processes ${left.join(', ')}.`, {
+      lock,
+      pids: left,
+    })
   }
 }
 

@@ -32,6 +32,11 @@ export class Voice {
     return this.#told
   }
 
+  /** Whether it tells objects. */
+  get json(): boolean {
+    return this.#manner.json
+  }
+
   /** Tells a line for people, or the object of it. */
   say(type: string, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
     const { json, clean } = this.#manner

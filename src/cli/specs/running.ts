@@ -98,6 +98,7 @@ export const RUN: CommandSpec = {
       line: "holdfast run --capacity 4 encode -c 'ffmpeg -i in.mkv out.mp4 && rm in.mkv'",
     },
   ],
+  exits: [['1', 'The lock is taken and --nonblock was given (-E changes it).']],
   completes: 'lock',
   runs: true,
 }
@@ -233,8 +234,7 @@ export const DEMO: CommandSpec = {
   exits: [
     ['0', 'Nobody overlapped and everybody got what was due.'],
     ['1', 'Otherwise.'],
-    ['64', 'Wrong usage.'],
     ['69', 'No place for the lock, or it cannot be used.'],
-    ['128+n', 'Ended by signal n, as 130 after Ctrl-C.'],
+    ['128+n', 'Ended by signal n, as 130 after Ctrl-C; 141 when nobody reads its output.'],
   ],
 }
