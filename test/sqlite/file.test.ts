@@ -7,6 +7,7 @@ import type { Engine } from '../../src/core/engine.ts'
 import { loadBinding } from '../../src/engines/sqlite/binding.ts'
 import { connectSqlite, sqlite } from '../../src/engines/sqlite/index.ts'
 import { APPLICATION_ID, MIGRATIONS } from '../../src/engines/sqlite/schema.ts'
+import { until } from '../support/until.ts'
 import { Machine, scratch } from './support.ts'
 
 const engines: Engine[] = []
@@ -102,7 +103,9 @@ describe('a file that is deleted or replaced', () => {
     await other.acquire({ ...waiter, wait: true })
     const news = other.wait(waiter, never())
     for (const ending of ['', '-wal', '-shm']) rmSync(files.path + ending)
-    expect((await one.renew([holder]))[0]?.state).toBe('absent')
+    await until(async () => (await one.renew([holder]))[0]?.state === 'absent', {
+      what: 'the loss',
+    })
     // A waiter of another process finds out by itself.
     expect((await news).state).toBe('waiting')
     expect((await other.renew([waiter]))[0]?.state).toBe('absent')
@@ -131,7 +134,9 @@ describe('a file that is deleted or replaced', () => {
     const holder = place('a')
     await one.acquire({ ...holder, wait: true })
     renameSync(files.path, `${files.path}.old`)
-    expect((await one.renew([holder]))[0]?.state).toBe('absent')
+    await until(async () => (await one.renew([holder]))[0]?.state === 'absent', {
+      what: 'the loss',
+    })
   })
 
   it('gets a new bell when the old one is gone', async () => {

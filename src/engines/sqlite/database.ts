@@ -1,35 +1,13 @@
-import type { Clock } from '../../core/clock.ts'
-import { closedError, type EngineError, HoldfastError } from '../../core/errors.ts'
-import type { Binding } from './binding.ts'
+import { closedError, HoldfastError } from '../../core/errors.ts'
 import { engineError, fileError, isBusy, leavesFileIntact, mayPass } from './failure.ts'
 import { type Grants, readGrants } from './grants.ts'
+import { type Job, jobOf } from './job.ts'
 import { Lookout } from './lookout.ts'
-import type { MachineClock } from './machine-clock.ts'
 import { Opening } from './opening.ts'
+import type { DatabaseParts } from './parts.ts'
 import { changeOf } from './presence.ts'
 import { openSession, type Session, surroundingsOf } from './session.ts'
 import { type News, ring, type Surroundings, Transaction } from './transaction.ts'
-
-/** What a database is made of. */
-export interface DatabaseParts {
-  readonly binding: Binding
-  readonly path: string
-  readonly clock: Clock
-  readonly machine: MachineClock
-  readonly wallMicros: () => number
-  readonly commandTimeoutMs: number
-  readonly fenceTtlMs: number
-  readonly random: () => number
-  readonly migrations?: readonly string[]
-  /** News of places, right after the commit that made them. */
-  readonly onNews: (news: News, transaction: Transaction) => void
-  /** Another process granted something to this one. */
-  readonly onRing: () => void
-  /** A file was opened anew: a ring may have been missed. */
-  readonly onReopened: () => void
-  /** All that was granted until now is gone. Nothing is granted before this was told. */
-  readonly onLoss: (cause: EngineError) => void
-}
 
 /** A file and the name under which this engine stands in it. */
 interface Tenure {
@@ -37,21 +15,14 @@ interface Tenure {
   readonly bell: string
 }
 
-interface Job {
-  readonly operation: string
-  readonly lock: string | undefined
-  /** By the monotonic clock: how long to go on trying. */
-  readonly untilMs: number
-  /** Does its part of the transaction; what it returns is called after the commit. */
-  readonly work: (transaction: Transaction) => () => void
-  readonly reject: (error: Error) => void
-}
-
 /** Most calls in one transaction: it must stay short for the others. */
 const BATCH = 32
 
 /** Transactions in a row before timers and other work of this process get their turn. */
 const TURNS = 16
+
+/** How long the database counts as being there once it was seen. */
+const GLANCE_MS = 5
 
 /** Tries at once before the pauses between two tries begin to grow. */
 const QUICK_TRIES = 4
@@ -76,6 +47,7 @@ export class Database {
   #scheduled = false
   #inARow = 0
   #tries = 0
+  #glancedMs = Number.NEGATIVE_INFINITY
   #retry: NodeJS.Timeout | undefined
   /** The file that was opened last. */
   #established: string | undefined
@@ -99,27 +71,21 @@ export class Database {
 
   /**
    * Does `work` within a transaction and resolves to what `after` makes of it, which runs right
-   * after the commit. `work` may run more than once, each time in a transaction of its own.
+   * after the commit. `work` may run more than once, each time in a transaction of its own. `quick`
+   * is tried before when the call is alone: one statement that does it all, or answers undefined.
    */
   run<T, R>(
     operation: string,
     lock: string | undefined,
     work: (transaction: Transaction) => T,
     after: (result: T, transaction: Transaction) => R,
+    quick?: (transaction: Transaction) => T | undefined,
   ): Promise<R> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(closedError(lock))
-      const untilMs = performance.now() + this.#parts.commandTimeoutMs
-      this.#queue.push({
-        operation,
-        lock,
-        untilMs,
-        reject,
-        work: (transaction) => {
-          const result = work(transaction)
-          return () => resolve(after(result, transaction))
-        },
-      })
+      const settle = { resolve, reject }
+      const task = { operation, lock, work, after, quick }
+      this.#queue.push(jobOf(task, this.#parts.commandTimeoutMs, settle))
       if (this.#retry === undefined && !this.#losing) this.#schedule()
     })
   }
@@ -225,6 +191,7 @@ export class Database {
   #flush(): void {
     this.#scheduled = false
     if (this.#closed || this.#losing || this.#queue.length === 0) return
+    if (this.#queue.length === 1 && this.#hurry(this.#queue[0] as Job)) return
     const batch = this.#queue.slice(0, BATCH)
     let stage: 'begin' | 'work' | 'commit' = 'begin'
     let transaction: Transaction
@@ -246,6 +213,34 @@ export class Database {
     if (this.#queue.length > 0) this.#schedule()
   }
 
+  /** Does a lone call in one statement; false where that cannot be. */
+  #hurry(job: Job): boolean {
+    if (job.quick === undefined || this.#around?.meta.settled !== true || !this.#seen())
+      return false
+    let outcome: (() => void) | undefined
+    try {
+      outcome = job.quick(this.#transaction())
+    } catch (error) {
+      this.#failed([job], error, 'commit')
+      return true
+    }
+    if (outcome === undefined) return false
+    this.#tries = 0
+    this.#queue.shift()
+    outcome()
+    if (this.#queue.length > 0) this.#schedule()
+    return true
+  }
+
+  /**
+   * Whether the database was seen a moment ago. A grant in a file that nobody else sees any more
+   * excludes nobody; but whoever makes another one waits for this process, so that the look need
+   * not be paid for every time. After a stop or a blocked loop it comes before the first grant.
+   */
+  #seen(): boolean {
+    return performance.now() - this.#glancedMs < GLANCE_MS
+  }
+
   /** Opens the file where it is not open, and begins; false when it turns out to be lost. */
   #enter(): boolean {
     const session = this.#session
@@ -262,7 +257,8 @@ export class Database {
       if (!isBusy(error) || this.#tries <= QUICK_TRIES) throw error
       busy = error as Error
     }
-    // A grant in a file that nobody else sees any more excludes nobody.
+    if (busy === undefined && this.#seen()) return true
+    this.#glancedMs = performance.now()
     const change = session.presence.glance()
     if (change === undefined) {
       if (busy !== undefined) throw busy
@@ -324,6 +320,7 @@ export class Database {
   #transaction(): Transaction {
     const around = this.#around as Surroundings
     if (around.lockIds.size > IDS_MAX) around.lockIds.clear()
+    if (around.calm.size > IDS_MAX) around.calm.clear()
     const sentAt = this.#parts.clock.now()
     return new Transaction(around, sentAt, this.#parts.wallMicros())
   }

@@ -21,6 +21,7 @@ import { engineError } from './failure.ts'
 import { Line } from './line.ts'
 import type { MachineClock } from './machine-clock.ts'
 import { News } from './news.ts'
+import { quickAcquire, quickRelease } from './quick.ts'
 import { decode, encode } from './schema.ts'
 import type { Spot } from './spot.ts'
 import type { News as LineNews, Transaction } from './transaction.ts'
@@ -95,12 +96,13 @@ export class SqliteEngine implements Engine {
   }
 
   acquire(claim: Claim): Promise<Standing> {
-    return this.#at('acquire', claim, (transaction) => {
+    const acquire = (transaction: Transaction): Spot => {
       const line = Line.fitting(transaction, claim.name, claim.shape)
       const spot = line.acquire(claim)
       line.save()
       return spot
-    })
+    }
+    return this.#at('acquire', claim, acquire, (transaction) => quickAcquire(transaction, claim))
   }
 
   async wait(place: Place, signal: AbortSignal): Promise<Standing> {
@@ -147,6 +149,7 @@ export class SqliteEngine implements Engine {
         this.#news.left(place)
         return released
       },
+      options.force === true ? undefined : (transaction) => quickRelease(transaction, place),
     )
   }
 
@@ -197,8 +200,9 @@ export class SqliteEngine implements Engine {
     operation: string,
     place: Place,
     work: (transaction: Transaction) => Spot,
+    quick?: (transaction: Transaction) => Spot | undefined,
   ): Promise<Standing> {
-    return this.#database.run(operation, place.name, work, (spot, { sentAt }) => {
+    const after = (spot: Spot, { sentAt }: Transaction): Standing => {
       if (spot.state === 'waiting') {
         this.#news.waiting(place)
         this.#attend()
@@ -207,7 +211,8 @@ export class SqliteEngine implements Engine {
       const standing = spot.state === 'held' ? this.#held(spot, sentAt) : spot
       this.#news.settled(place, standing.state === 'held' ? standing : undefined)
       return standing
-    })
+    }
+    return this.#database.run(operation, place.name, work, after, quick)
   }
 
   #receive({ name, identity, grant }: LineNews, { sentAt, nowUs }: Transaction): void {

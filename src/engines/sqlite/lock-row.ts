@@ -114,7 +114,8 @@ export class LockRow {
 
   save(): void {
     if (this.changed === 'nothing') return
-    const { sql, wallMs } = this.#tx
+    const { sql, wallMs, calm } = this.#tx
+    if (this.empty) calm.set(this.name, this.id)
     const quietUs = this.empty ? NEVER_US : this.quietUs
     if (this.changed === 'counters') {
       sql.saveCounters.get(this.ticket, this.joined, this.waiting, quietUs, wallMs, this.id)

@@ -30,6 +30,17 @@ export class Meta {
     return sources.monotonicUs() + suspendedUs
   }
 
+  /** The era of what is known. */
+  get era(): number | undefined {
+    return this.#era
+  }
+
+  /** Whether the moment can be told without reading or writing anything. */
+  get settled(): boolean {
+    if (this.#era === undefined || this.#machine.sources.boot === '') return false
+    return this.#machine.suspendedUs(this.#suspendedUs) === this.#suspendedUs
+  }
+
   /** Whether what is known is of the era of a lock. */
   holds(era: number): boolean {
     return era === this.#era

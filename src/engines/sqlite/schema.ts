@@ -162,6 +162,15 @@ export const HOT = {
       waiting = ?, quiet_us = ?, used_ms = ?, holder = ?, process = ?, ends_us = ?, granted_us = ?,
       min_hold_us = ?, lock_delay_us = ?, about = ? WHERE id = ?`,
 
+  quickTake: `UPDATE lock SET fence = max(fence + 1, ?1), ticket = max(ticket + 1, ?1), taken = 1,
+      quiet_us = ?2, used_ms = ?3, holder = ?4, process = ?5, ends_us = ?2, granted_us = ?6,
+      min_hold_us = ?7, lock_delay_us = ?8, about = ?9
+      WHERE id = ?10 AND name = ?11 AND kind = ?12 AND era = ?13 AND capacity = 1
+      AND taken = 0 AND waiting = 0 RETURNING fence`,
+  quickLeave: `UPDATE lock SET taken = 0, quiet_us = 9007199254740991, used_ms = ?1, holder = ''
+      WHERE id = ?2 AND name = ?3 AND holder = ?4 AND quiet_us > ?5 AND era = ?6 AND capacity = 1
+      AND taken = 1 AND waiting = 0 RETURNING 1`,
+
   waiter: 'SELECT ends_us, ticket, joined FROM waiter WHERE lock = ? AND identity = ?',
   addWaiter: `INSERT INTO waiter (lock, identity, process, permits, ends_us, ticket, joined,
       grant_ttl_us, min_hold_us, lock_delay_us, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -256,6 +256,7 @@ export function surroundingsOf(
     sql,
     process,
     lockIds: new Map(),
+    calm: new Map(),
     meta: new Meta(sql, machine, version, path),
     peers: new Peers(mark),
     bells,

@@ -31,6 +31,8 @@ export interface Surroundings {
   readonly process: number
   /** Numbers of locks by their names, as seen last. */
   readonly lockIds: Map<string, number>
+  /** Numbers of locks that nobody had or wanted when they were seen last. */
+  readonly calm: Map<string, number>
   readonly meta: Meta
   readonly peers: Peers
   readonly bells: Bells
@@ -63,6 +65,7 @@ export class Transaction {
   readonly sql: Statements
   readonly process: number
   readonly lockIds: Map<string, number>
+  readonly calm: Map<string, number>
   /** The caller's `Clock.now()`, read before `nowUs`. */
   readonly sentAt: number
   /** The calendar clock, from which fences and tickets are drawn. */
@@ -77,6 +80,7 @@ export class Transaction {
     this.sql = around.sql
     this.process = around.process
     this.lockIds = around.lockIds
+    this.calm = around.calm
     this.sentAt = sentAt
     this.wallMicros = wallMicros
     this.#nowUs = around.meta.now()
@@ -85,6 +89,11 @@ export class Transaction {
   /** The machine's clock. */
   get nowUs(): number {
     return this.#nowUs
+  }
+
+  /** The era in which `nowUs` is right, -1 while none is known. */
+  get era(): number {
+    return this.#around.meta.era ?? -1
   }
 
   get wallMs(): number {
