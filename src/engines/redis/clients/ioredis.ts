@@ -269,15 +269,19 @@ class IoredisConnection implements Connection {
     return SCRIPTS.has(name) ? this.#sendFramed(name, args) : this.#redis.call(name, args)
   }
 
-  /** One write to the system for the commands of a tick, where the library makes one for each. */
+  /**
+   * The first command of a tick is written at once: mostly it is the only one, and somebody waits
+   * for it. Those behind it go in a few writes to the system, where the library makes one for each.
+   */
   #collect(stream: Stream): void {
     this.#collected += 1
     if (this.#collected === 1) {
-      stream.cork()
       process.nextTick(() => {
+        if (this.#collected > 1) stream.uncork()
         this.#collected = 0
-        stream.uncork()
       })
+    } else if (this.#collected === 2) {
+      stream.cork()
     } else if (this.#collected % WRITTEN_TOGETHER === 0) {
       stream.uncork()
       stream.cork()
