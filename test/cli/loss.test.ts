@@ -203,6 +203,13 @@ describe('doctor', () => {
         .map((line) => JSON.parse(line) as object)
       expect(found[0]).toMatchObject({ severity: 'danger', code: expect.any(String) })
       // Others are warned in a line.
+      const list = await desk.holdfast(['list']).end()
+      expect(list.err).toMatch(/^holdfast: warning: .*allkeys-lru.*\n$/)
+      const objects = await desk.holdfast(['list', '--json']).end()
+      expect(JSON.parse(objects.err)).toMatchObject({
+        type: 'warning',
+        message: expect.stringContaining('allkeys-lru'),
+      })
       const run = desk.holdfast(['run', 'x', '--json', '-c', 'echo ready; read _'])
       await until(() => run.err !== '', { what: 'the warning' })
       run.type('\n')

@@ -52,6 +52,28 @@ describe('exit codes of run', () => {
     expect((await desk.holdfast(['run', '-n', 'x', '--', 'true']).end()).code).toBe(0)
   })
 
+  it.skipIf(process.platform !== 'linux')('tell arguments that are too long', async () => {
+    const first = await holder('x')
+    // What the system takes is a quarter of the stack's limit, which shrinks while holdfast waits.
+    const env = Object.fromEntries(
+      Array.from({ length: 8 }, (_, at) => [`PADDING_${at}`, 'x'.repeat(100_000)]),
+    )
+    const run = desk.holdfast(['run', '-v', 'x', '--', 'touch', 'ran'], env)
+    await until(() => run.err.includes('waiting'), { what: 'it to wait' })
+    const limit = ['--pid', String(run.pid), `--stack=${2 * 1024 * 1024}:`]
+    expect((await desk.run('prlimit', limit).end()).code).toBe(0)
+    first.type('\n')
+    await first.end()
+    const { code, err } = await run.end()
+    expect({ code, err: err.trimEnd().split('\n').at(-1) }).toEqual({
+      code: 126,
+      err: 'holdfast: "touch" cannot be executed: its arguments and environment are too long.',
+    })
+    expect(desk.has('ran')).toBe(false)
+    await until(() => run.processes().length === 0, { what: 'the guardian to be gone' })
+    expect((await desk.holdfast(['run', '-n', 'x', '--', 'true']).end()).code).toBe(0)
+  })
+
   it('tell a conflict from a timeout, and both from the command', async () => {
     const first = await holder('x')
     const busy = await desk.holdfast(['run', '-n', 'x', '--', 'touch', 'ran']).end()
@@ -168,15 +190,16 @@ describe('the streams of the command', () => {
     // As with a lock file of flock, a log, and the two ends of the job server of a make.
     const holdfast = `"${process.execPath}" "${main}" run x`
     writeFileSync(desk.file('in'), 'from nine\n')
-    const command = `-c 'cat <&9; echo to three >&3; echo to eight >&8; ls /proc/$$/fd'`
-    const files = '3>three 9<in 8>eight'
+    const command = `-c 'cat <&9; echo to three >&3; echo to eight >&8; echo to seven >&7
+      ls /proc/$$/fd'`
+    const files = '3>three 9<in 8>eight 7>/dev/null'
     // Whoever runs the tests may hand on some of its own.
     const bare = await desk.run('bash', ['-c', `/bin/sh ${command} ${files}`]).end()
     const line = `${holdfast} ${command} ${files}`
     const { code, err, out } = await desk.run('bash', ['-c', line]).end()
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toBe(bare.out)
-    expect(out.split('\n')).toEqual(expect.arrayContaining(['from nine', '3', '8', '9']))
+    expect(out.split('\n')).toEqual(expect.arrayContaining(['from nine', '3', '7', '8', '9']))
     expect([desk.read('three'), desk.read('eight')]).toEqual(['to three\n', 'to eight\n'])
     const pipes = `coproc cat; a=\${COPROC[0]} b=\${COPROC[1]}; mkfifo p; exec 5<>p
       ${holdfast} -- bash -c 'echo through >&5; read -r -t 5 line <&5; echo "$line"'`

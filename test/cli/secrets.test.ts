@@ -92,6 +92,30 @@ describe('the password of a URL', () => {
     }
   })
 
+  it.each([
+    [['list', 'x', '@']],
+    [['@']],
+    [['run', '@', 'true']],
+    [['run', 'x', '@', '--', 'true']],
+    [['run', 'x', '--ttl', '@', '--', 'true']],
+    [['run', 'x', '-E', '@', '--json', '--', 'true']],
+    [['show', 'x', '@', '--json']],
+    [['demo', '@']],
+    [['bench', '--url=@', '--seconds', '0']],
+    [['completion', '@']],
+  ])('is not told where the URL stands in a wrong place: %j', async (words) => {
+    for (const password of [ENCODED, 'w%C3%B6rd"\\x', "it's"]) {
+      const wrong = url.replace(ENCODED, password)
+      const args = words.map((word) => word.replace('@', wrong))
+      const result = await desk.holdfast(args).end()
+      expect(result).toMatchObject({ code: 64, out: '' })
+      expect(result.err).not.toBe('')
+      expectNoSecret(result)
+      expect(result.err).not.toContain(password)
+      expect(result.err).not.toContain(JSON.stringify(password).slice(1, -1))
+    }
+  })
+
   it('is not told by bench and doctor', async () => {
     for (const args of [['bench', '--seconds', '1'], ['doctor'], ['doctor', '--json']]) {
       const result = await desk.holdfast([...args], { HOLDFAST_URL: url }).end()

@@ -119,6 +119,23 @@ describe('a holdfast that is killed', () => {
     expect(desk.read('bye')).toBe('bye\n')
   })
 
+  it('gives the whole grace, and no more', async () => {
+    // One needs most of it, the other much more; each tells how far it came.
+    const trap = (turns: number, name: string): string => `trap 'echo term > ${name}.term
+      for i in $(seq ${turns}); do sleep 0.1; done; echo done > ${name}.done; exit' TERM
+      echo up > ${name}.up; while :; do sleep 0.05; done`
+    writeFileSync(desk.file('slow.sh'), trap(12, 'slow'))
+    writeFileSync(desk.file('slower.sh'), trap(200, 'slower'))
+    const line = `bash slow.sh & bash slower.sh & ${stays("trap '' TERM;")}`
+    const run = desk.holdfast(['run', 'x', '--grace', '4', '-c', line])
+    await started(run)
+    await until(() => desk.has('slow.up') && desk.has('slower.up'), { what: 'both to be up' })
+    run.kill('SIGKILL')
+    await nothingLeft(run)
+    expect(['slow', 'slower'].map((name) => desk.has(`${name}.term`))).toEqual([true, true])
+    expect(['slow', 'slower'].map((name) => desk.has(`${name}.done`))).toEqual([true, false])
+  })
+
   it('kills a command that ignores SIGTERM', async () => {
     const run = desk.holdfast(['run', 'x', '--grace', '0.2', '-c', stays("trap '' TERM INT HUP;")])
     await started(run)
@@ -162,6 +179,37 @@ describe.skipIf(process.platform !== 'linux')('in a terminal', () => {
     process.kill(Number(holdfast), 'SIGUSR1')
     expect((await run.end()).code).toBe(9)
     expect(desk.read('ints')).toBe('INT\n')
+  })
+
+  it('a signal by kill soon after a Ctrl-C is another one', async () => {
+    writeFileSync(
+      desk.file('counts.mjs'),
+      `import { appendFileSync, writeFileSync } from 'node:fs'
+      process.on('SIGINT', () => appendFileSync('ints', 'INT\\n'))
+      process.on('SIGUSR1', () => process.exit(9))
+      writeFileSync('pid', process.pid + '\\n')
+      setInterval(() => {}, 1000)`,
+    )
+    const run = desk.terminal(`${program} run x -- "${process.execPath}" counts.mjs`)
+    await started(run)
+    const [holdfast] = run.processes().filter((pid) => titleOf(pid).includes('run\0x'))
+    for (let turn = 1; turn <= 3; turn++) {
+      const decoy = decoyOf(Number(holdfast))
+      run.type('\u0003')
+      const count = 2 * turn
+      await until(() => desk.read('ints').length >= 4 * (count - 1), { what: 'the Ctrl-C' })
+      await until(() => ![undefined, decoy].includes(decoyOf(Number(holdfast))), {
+        what: 'the next decoy',
+      })
+      // A signal within hundredths of a second would be taken for a part of the same one.
+      const afterMs = performance.now() + 60
+      await until(() => performance.now() > afterMs, { what: 'a moment' })
+      process.kill(Number(holdfast), 'SIGINT')
+      await until(() => desk.read('ints').length >= 4 * count, { what: 'the kill' })
+    }
+    process.kill(Number(holdfast), 'SIGUSR1')
+    expect((await run.end()).code).toBe(9)
+    expect(desk.read('ints')).toBe('INT\n'.repeat(6))
   })
 
   it('a signal by kill to holdfast reaches the command once', async () => {
@@ -260,6 +308,17 @@ describe.skipIf(process.platform !== 'linux')('in a terminal', () => {
 
 function stateOf(pid: number): string {
   return read(`/proc/${pid}/status`)
+}
+
+/** The process that tells holdfast whether its whole group got a signal. */
+function decoyOf(holdfast: number): number | undefined {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .find((pid) => {
+      const [parent] = /(?<=^PPid:\s+)\d+/m.exec(stateOf(pid)) ?? []
+      return Number(parent) === holdfast && titleOf(pid) === 'cat\0'
+    })
 }
 
 function titleOf(pid: number): string {

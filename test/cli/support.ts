@@ -156,3 +156,12 @@ export function lives(pid: number): boolean {
   const state = /^State:\s+(\w)/m.exec(read(`/proc/${pid}/status`))?.[1]
   return state !== undefined && state !== 'Z' && state !== 'X'
 }
+
+/** Whether this machine has a program; says so loudly where it has not. */
+export function has(program: string): boolean {
+  const found = (process.env['PATH'] ?? '')
+    .split(':')
+    .some((folder) => folder !== '' && existsSync(join(folder, program)))
+  if (!found) console.warn(`MISSING: ${program}. What needs it is not tested here.`)
+  return found
+}

@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CATALOGUE } from '../../src/cli/catalogue.ts'
-import { EXIT_TABLE } from '../../src/cli/exit.ts'
-import { until } from '../support/until.ts'
+import { EXIT, EXIT_TABLE } from '../../src/cli/exit.ts'
+import { exitsOf } from '../../src/cli/help.ts'
 import { Desk, main, root } from './support.ts'
 
 let desk: Desk
@@ -71,77 +70,58 @@ describe('the man page', () => {
   })
 })
 
+describe('the exit codes', () => {
+  it('that the program knows are those of the table', () => {
+    const told = EXIT_TABLE.map(([code]) => Number.parseInt(code, 10)).filter((code) => code >= 0)
+    expect(Object.values(EXIT).sort((a, b) => a - b)).toEqual(told)
+  })
+
+  it('in the help of a command come from the table or from the command', async () => {
+    for (const spec of CATALOGUE) {
+      const { out } = await desk.holdfast([spec.name, '--help']).end()
+      const words = out.slice(out.indexOf('Exit codes:')).replace(/\s+/g, ' ')
+      for (const [code, meaning] of exitsOf(spec)) expect(words).toContain(` ${code} ${meaning}`)
+      const own = spec.exits ?? [['0', 'Done.']]
+      const known = [...EXIT_TABLE, ...own].map((row) => row.join(' '))
+      for (const row of exitsOf(spec)) expect(known).toContain(row.join(' '))
+    }
+  })
+})
+
 describe('docs/cli.md', () => {
   const page = readFileSync(`${root}docs/cli.md`, 'utf8')
 
-  it('has the table of exit codes', () => {
-    for (const [code, meaning] of EXIT_TABLE) {
-      expect(page.replace(/ +/g, ' ')).toContain(`| ${code} | ${meaning} |`)
-    }
+  it('has the table of exit codes, and no other code', () => {
+    const [table = ''] =
+      /(?<=\| code +\| meaning +\|\n\|[ -]+\|[ -]+\|\n)(\|.*\n)+/.exec(page) ?? []
+    const rows = table
+      .trimEnd()
+      .split('\n')
+      .map((row) =>
+        row
+          .split('|')
+          .slice(1, -1)
+          .map((cell) => cell.trim()),
+      )
+    expect(rows).toEqual(EXIT_TABLE)
+  })
+
+  it('has every type of object that is told, and no other', () => {
+    const [table = ''] = /(?<=\| `type`.*\n\|[ -|]+\n)(\|.*\n)+/.exec(page) ?? []
+    const told = [...table.matchAll(/^\| (`[^|]+`) +\|/gm)].flatMap(([, types = '']) =>
+      [...types.matchAll(/`(\w+)`/g)].map(([, type]) => type),
+    )
+    const folder = `${root}src/cli/`
+    const source = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => /^(run\/[^/]+|problem|commands)\.ts$/.test(file))
+      .map((file) => readFileSync(folder + file, 'utf8'))
+      .join('\n')
+    const types = [...source.matchAll(/\b(?:say|whisper)\(\s*'(\w+)'/g)].map(([, type]) => type)
+    expect([...told].sort()).toEqual([...new Set([...types, 'error', 'warning'])].sort())
   })
 
   it('speaks of every command', () => {
     for (const name of names) expect(page).toContain(`holdfast ${name}`)
-  })
-})
-
-describe('completion', () => {
-  it('for bash completes commands, options, locks and the command that is run', async () => {
-    const run = desk.holdfast(['run', 'report daily', '-c', 'echo ready; read _'])
-    await until(() => run.out.includes('ready'), { what: 'the lock to be held' })
-    const colon = desk.holdfast(['run', 'report:c d', '-c', 'echo ready; read _'])
-    await until(() => colon.out.includes('ready'), { what: 'the other lock to be held' })
-    const { out } = await desk.holdfast(['completion', 'bash']).end()
-    const script = `${out}
-      holdfast() { "${process.execPath}" "${main}" "$@"; }
-      try() { COMP_WORDS=(holdfast "$@"); COMP_CWORD=$#; _holdfast; echo "\${COMPREPLY[*]}"; }
-      try el; try run --no; try show ''; try completion f; try run x -- ech; try run --wait ''
-      # As bash breaks it: a word ends at a colon.
-      COMP_LINE='holdfast show report:c'; try show report : c
-      COMP_LINE='holdfast show report:'; try show report :
-      COMP_LINE='holdfast run report:c --no'; try run report : c --no
-      COMP_LINE='holdfast show report:c '; try show report : c ''`
-    writeFileSync(desk.file('try.sh'), script)
-    const tried = await desk.run('bash', ['--norc', desk.file('try.sh')]).end()
-    expect(tried.err).toBe('')
-    expect(tried.out.split('\n')).toEqual([
-      'elect',
-      '--nonblock',
-      'report\\ daily report:c\\ d',
-      'fish',
-      expect.stringMatching(/\becho\b/),
-      '',
-      'c\\ d',
-      'c\\ d',
-      '--nonblock',
-      '',
-      '',
-    ])
-    for (const one of [run, colon]) {
-      one.type('\n')
-      await one.end()
-    }
-  })
-
-  it.each(['zsh', 'fish'])('for %s speaks of every command and option', async (shell) => {
-    const { code, out } = await desk.holdfast(['completion', shell]).end()
-    expect(code).toBe(0)
-    for (const { name, options } of CATALOGUE) {
-      expect(out).toMatch(new RegExp(`\\b${name}\\b`))
-      for (const option of options) expect(out).toContain(option.name)
-    }
-    const there = spawnSync(shell, ['--version']).status === 0
-    writeFileSync(desk.file('completions'), out)
-    const read = spawnSync(shell, ['-n', desk.file('completions')])
-    if (there) expect(read.stderr.toString()).toBe('')
-  })
-
-  it('wants a shell that it knows', async () => {
-    const { code, err } = await desk.holdfast(['completion', 'tcsh']).end()
-    expect({ code, err }).toEqual({
-      code: 64,
-      err: 'holdfast completion: name the shell: bash, zsh or fish.\n',
-    })
   })
 })
 

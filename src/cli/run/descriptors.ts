@@ -20,7 +20,7 @@ export function inherited(): number[] {
 function isInherited(fd: number): boolean {
   try {
     const target = readlinkSync(`/proc/self/fd/${fd}`)
-    if (target.startsWith('anon_inode:') || target === '/dev/null') return false
+    if (target.startsWith('anon_inode:')) return false
     if (/^\/proc\/\d+\/fd$/.test(target)) return false
     // Node's own pipes are known to nobody else; one from outside may have both its ends here.
     return !target.startsWith('pipe:') || !hasBothEnds(target) || isOfParent(fd, target)
