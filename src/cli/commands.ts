@@ -132,9 +132,10 @@ async function withoutCommand(
   return EXIT.ok
 }
 
-/** As wide as the terminal, within what reads well. */
-function helpWidth({ stdout }: World): number {
-  return Math.min(100, Math.max(40, stdout.columns || 90))
+/** As wide as the terminal, also where the help goes there through a pager, if it reads well. */
+function helpWidth({ stdout, stderr }: World): number {
+  const { columns } = stderr as Partial<NodeJS.WriteStream>
+  return Math.min(100, Math.max(40, stdout.columns || columns || 80))
 }
 
 function version(): string {

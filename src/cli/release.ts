@@ -7,7 +7,7 @@ import { explained, open, urlOf } from './engine.ts'
 import { EXIT, usageError } from './exit.ts'
 import { lockJson, who } from './report.ts'
 import { RELEASE } from './specs/looking.ts'
-import { duration, jsonLine, visible } from './text.ts'
+import { duration, fill, jsonLine, visible } from './text.ts'
 
 /** Takes a lock away from its holders, after it said who they are. */
 export async function release(args: readonly string[], world: World): Promise<number> {
@@ -48,9 +48,13 @@ async function breakLock(
     return EXIT.ok
   }
   if (asks) {
-    stderr.write(`${shown} is held by\n${seen.holders.map(holderLine).join('')}`)
     const next = seen.waiting > 0 ? ` ${seen.waiting} wait for it.` : ''
-    stderr.write(`They work on until they notice: two may be at work.${next}\n`)
+    const told =
+      `${shown} is held by\n${seen.holders.map(holderLine).join('')}` +
+      `They work on until they notice: two may be at work.${next}`
+    const width = (stderr as Partial<NodeJS.WriteStream>).columns ?? Number.POSITIVE_INFINITY
+    const lines = told.split('\n').flatMap((line) => fill(line, width))
+    stderr.write(`${lines.join('\n')}\n`)
     if (!(await confirmed(`Break ${seen.holders.length === 1 ? 'this lease' : 'these leases'}?`))) {
       stderr.write('Nothing was changed.\n')
       return EXIT.failed

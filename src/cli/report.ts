@@ -1,6 +1,6 @@
 import type { HolderReport, Holdfast, LockReport, WaiterReport } from '../index.ts'
 import { type Column, type Paper, table } from './table.ts'
-import { count, duration, visible } from './text.ts'
+import { count, duration, fill, visible } from './text.ts'
 
 /** A lock as `--json` prints it: plain values only, durations in milliseconds. */
 export function lockJson(name: string, report: LockReport | null): object {
@@ -141,9 +141,11 @@ export function lockLines(report: LockReport, paper: Paper): string[] {
     ...permits(asked),
   ])
   const hidden = waiting - waiters.length
-  return [
+  const title =
     `${visible(report.name)}: ${kindOf(report)}, ${count(holders.length, 'holder')}, ` +
-      count(waiting, 'waiter'),
+    count(waiting, 'waiter')
+  return [
+    ...fill(title, paper.width),
     ...(held.length === 0 ? [] : ['', ...table(shape(HOLDERS), held, paper)]),
     ...(line.length === 0 ? [] : ['', 'Waiting:', ...table(shape(WAITERS), line, paper)]),
     ...(hidden > 0 ? [`… and ${hidden} more`] : []),

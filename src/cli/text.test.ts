@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { table } from './table.ts'
-import { displayWidth, duration, fit, jsonLine, visible, wrap } from './text.ts'
+import { displayWidth, duration, fill, fit, jsonLine, visible, wrap } from './text.ts'
 
 describe('duration', () => {
   it.each([
@@ -40,6 +40,13 @@ describe('text for a terminal', () => {
   it('breaks at blanks', () => {
     expect(wrap('one two three', 7)).toEqual(['one two', 'three'])
     expect(wrap('alongword', 3)).toEqual(['alongword'])
+  })
+
+  it('breaks longer words too where nothing may stand out', () => {
+    expect(fill('one two three', 7)).toEqual(['one two', 'three'])
+    expect(fill('a abcdefghij b', 4)).toEqual(['a', 'abcd', 'efgh', 'ij b'])
+    expect(fill('锁锁锁 a', 5)).toEqual(['锁锁', '锁 a'])
+    expect(fill('', 4)).toEqual([''])
   })
 })
 

@@ -13,6 +13,29 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line]
 }
 
+/** The same in columns of a terminal; a longer word is broken too. */
+export function fill(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`
+    if (displayWidth(longer) <= width) {
+      line = longer
+      continue
+    }
+    if (line !== '') lines.push(line)
+    line = ''
+    for (const one of word) {
+      if (line !== '' && displayWidth(line + one) > width) {
+        lines.push(line)
+        line = ''
+      }
+      line += one
+    }
+  }
+  return [...lines, line]
+}
+
 /** Two columns, the second one wrapped, everything indented by two. */
 export function columns(
   rows: readonly (readonly [left: string, right: string])[],

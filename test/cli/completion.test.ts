@@ -45,8 +45,7 @@ async function typed(shell: Run, keys: string): Promise<string> {
 
 /** Without what moves the cursor and colours the line. */
 function strip(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  return text.replace(/\u001b(\[[?>]?[\d;]*[a-zA-Z]|[=>])|\u0008/g, '')
+  return text.replace(/(?:\p{Cc}(?<![\r\n]))(?:\[[?>]?[\d;]*[a-zA-Z]|[=>])?/gu, '')
 }
 
 describe('completion for bash', () => {

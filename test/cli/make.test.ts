@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Desk, has, main } from './support.ts'
@@ -46,9 +45,5 @@ describe.runIf(has('make'))('the job server of make', () => {
       code: 0,
       out: '-j2 --jobserver-auth=fifo:q\n+ back\n+',
     })
-  })
-
-  it('is a real one here', () => {
-    expect(spawnSync('make', ['--version']).stdout.toString()).toMatch(/^GNU Make \d/)
   })
 })

@@ -164,11 +164,11 @@ function row(work: string, times: readonly number[], commands: number | null): R
 
 function picture(engine: string, where: string, rows: readonly Row[], world: World): string {
   const shape = [
-    { title: 'WHAT', least: 16 },
+    { title: 'WHAT', least: 12 },
     { title: 'MEDIAN', right: true },
     { title: '99 %', right: true },
-    { title: 'PER SECOND', right: true },
-    { title: 'COMMANDS', right: true },
+    { title: 'PER SECOND', right: true, spare: 2 },
+    { title: 'COMMANDS', right: true, spare: 1 },
   ]
   const cells = rows.map(({ work, p50Ms, p99Ms, perSecond, commands }) => [
     work,

@@ -1,8 +1,8 @@
-import { visible } from '../text.ts'
+import { fill, visible } from '../text.ts'
 import type { DemoEvent, Journal } from './journal.ts'
 import type { Setting, Summary } from './outcome.ts'
 import { type Glyphs, type Paint, progressBar } from './paint.ts'
-import { type Sentence, sentence, wrap } from './sentence.ts'
+import { type Sentence, sentence } from './sentence.ts'
 import { timeline } from './timeline.ts'
 
 /** How text is laid out. */
@@ -16,6 +16,10 @@ export interface Look {
 }
 
 const TIME_WIDTH = 8
+
+/** How wide the bar of a task is, and how narrow it may become where the terminal is. */
+const BAR_WIDTH = 20
+const LEAST_BAR = 5
 
 /** Below this width the value of a lease is shortened. */
 const ROOM_FOR_VALUES = 110
@@ -61,12 +65,13 @@ export class Narrator {
   /** How far a task is, where nothing is redrawn. */
   progress(event: DemoEvent & { type: 'executes' }, journal: Journal): string[] {
     const percent = `${Math.round(event.share * 100)} %`.padStart(5)
-    const bar = progressBar(event.share, 20, this.#look.glyphs)
-    return this.#entry(
-      event,
-      { tone: 'plain', text: `executes the task ${bar}${percent}` },
-      journal,
-    )
+    const text = 'executes the task '
+    const look = this.#look
+    const room = look.width() - this.#indent - text.length - percent.length
+    const width = look.wraps ? Math.min(BAR_WIDTH, room) : BAR_WIDTH
+    const drawn = width < LEAST_BAR ? '' : progressBar(event.share, width, look.glyphs)
+    const told = `${text}${drawn === '' ? percent.trimStart() : drawn + percent}`
+    return this.#entry(event, { tone: 'plain', text: told }, journal)
   }
 
   end(summary: Summary, journal: Journal): string[] {
@@ -104,13 +109,18 @@ export class Narrator {
     const bad = (shown: string): string => paint.bad(shown)
     const tones = { plain: (shown: string) => shown, good: own, bad }
     const time = `${(event.atMs / 1000).toFixed(3)} s`.padStart(TIME_WIDTH + 1)
-    const indent = TIME_WIDTH + 1 + 2 + this.#nameWidth + 2
+    const indent = this.#indent
     return this.#wrapped(text, indent).map((line, at) => {
       const shown = tones[tone](line)
       return at === 0
         ? `${paint.dim(time)}  ${own(name)}  ${shown}`
         : `${' '.repeat(indent)}${shown}`
     })
+  }
+
+  /** Where what happened stands, behind time and name. */
+  get #indent(): number {
+    return TIME_WIDTH + 1 + 2 + this.#nameWidth + 2
   }
 
   #paragraph(text: string): string[] {
@@ -121,7 +131,7 @@ export class Narrator {
     // Some of it was said by a server or the system.
     const shown = visible(text)
     if (!this.#look.wraps) return [shown]
-    return wrap(shown, Math.max(12, this.#look.width() - indent))
+    return fill(shown, Math.max(12, this.#look.width() - indent))
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { DemoEvent } from './journal.ts'
-import { sentence, wrap } from './sentence.ts'
+import { sentence } from './sentence.ts'
 
 type Happening = DemoEvent extends infer E
   ? E extends DemoEvent
@@ -55,13 +55,5 @@ describe('sentence', () => {
     [{ type: 'fails', message: 'broken' }, 'fails: broken'],
   ])('tells %j', (what, text) => {
     expect(said(what)).toBe(text)
-  })
-})
-
-describe('wrap', () => {
-  it('breaks at blanks, and within a word that is too long', () => {
-    expect(wrap('one two three', 7)).toEqual(['one two', 'three'])
-    expect(wrap('a abcdefghij b', 4)).toEqual(['a', 'abcd', 'efgh', 'ij b'])
-    expect(wrap('', 4)).toEqual([''])
   })
 })

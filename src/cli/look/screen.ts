@@ -7,6 +7,7 @@ const CLEAR_LINE = '\u001b[K'
 const CLEAR_BELOW = '\u001b[J'
 
 const CTRL_C = '\u0003'
+const CTRL_Z = '\u001a'
 
 /** The second page of a terminal, redrawn in place; what was there before comes back at the end. */
 export class Screen {
@@ -16,6 +17,11 @@ export class Screen {
   readonly #keys = (keys: Buffer): void => {
     // In raw mode Ctrl-C is a key like others.
     if (keys.includes('q') || keys.includes(CTRL_C)) this.#quit?.()
+    else if (keys.includes(CTRL_Z)) this.#suspend()
+  }
+  readonly #resume = (): void => {
+    process.stdin.setRawMode(true)
+    this.#stdout.write(ENTER)
   }
 
   constructor(stdout: WriteStream) {
@@ -33,6 +39,14 @@ export class Screen {
     process.stdin.on('data', this.#keys)
   }
 
+  /** Stops the job, as the terminal would, with the page of before in view. */
+  #suspend(): void {
+    this.#leave()
+    process.stdin.setRawMode(false)
+    process.once('SIGCONT', this.#resume)
+    process.kill(0, 'SIGTSTP')
+  }
+
   /** Draws what fits; the rest is counted. */
   draw(lines: readonly string[]): void {
     const rows = Math.max(3, this.#stdout.rows || 24)
@@ -48,6 +62,7 @@ export class Screen {
     this.#leave()
     if (!process.stdin.isTTY) return
     process.stdin.off('data', this.#keys)
+    process.off('SIGCONT', this.#resume)
     process.stdin.setRawMode(false)
     process.stdin.pause()
   }

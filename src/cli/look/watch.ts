@@ -18,7 +18,7 @@ import {
 import { WATCH } from '../specs/looking.ts'
 import { isScreen, paperFor, type Style, styleFor } from '../style.ts'
 import type { Paper } from '../table.ts'
-import { count, fit, jsonLine, visible } from '../text.ts'
+import { count, fill, fit, jsonLine, visible } from '../text.ts'
 import { Screen } from './screen.ts'
 
 /** What is watched: one lock, or all whose names start with a prefix. */
@@ -123,13 +123,14 @@ class Drawing implements Teller {
           ? ['No lock is held.']
           : locksTable(reports, paper)
         : only === undefined
-          ? [`${visible(subject.name)}: nobody holds it or waits for it.`]
+          ? fill(`${visible(subject.name)}: nobody holds it or waits for it.`, paper.width)
           : lockLines(only, paper)
     this.#draw(body)
   }
 
   fail(message: string): void {
-    this.#draw([this.#style.bad(fit(visible(message), this.#paper().width))])
+    const lines = fill(visible(message), this.#paper().width)
+    this.#draw(lines.map((line) => this.#style.bad(line)))
   }
 
   #draw(body: readonly string[]): void {
