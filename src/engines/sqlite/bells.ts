@@ -17,6 +17,9 @@ const OPEN_MAX = 128
 
 const MAKE_TRIES = 20
 
+/** How long a bell counts as hanging once it was seen. A missed ring costs its process a look. */
+const SEEN_MS = 50
+
 const STROKE: Buffer = Buffer.from('.')
 
 /** The names of the bells that hang there. */
@@ -47,6 +50,8 @@ export function strike(path: string): void {
 export class Bells {
   readonly #folder: string
   readonly #open = new Map<string, number>()
+  /** When each was last seen to hang. */
+  readonly #seenMs = new Map<string, number>()
   #own: string | undefined
   #watcher: FSWatcher | undefined
 
@@ -149,7 +154,12 @@ export class Bells {
   #descriptor(name: string): number | undefined {
     const known = this.#open.get(name)
     if (known !== undefined) {
-      if (fstatSync(known).nlink > 0) return known
+      const nowMs = performance.now()
+      if (nowMs - (this.#seenMs.get(name) ?? Number.NEGATIVE_INFINITY) < SEEN_MS) return known
+      if (fstatSync(known).nlink > 0) {
+        this.#seenMs.set(name, nowMs)
+        return known
+      }
       this.#forget(name)
     }
     try {
@@ -167,6 +177,7 @@ export class Bells {
     const bell = this.#open.get(name)
     if (bell === undefined) return
     this.#open.delete(name)
+    this.#seenMs.delete(name)
     closeSync(bell)
   }
 }
