@@ -36,14 +36,23 @@ export function fill(text: string, width: number): string[] {
   return [...lines, line]
 }
 
+/** Narrower than this the second of two columns goes below the first. */
+const LEAST_COLUMN = 24
+
 /** Two columns, the second one wrapped, everything indented by two. */
 export function columns(
   rows: readonly (readonly [left: string, right: string])[],
   width: number,
 ): string[] {
   const leftWidth = Math.min(28, Math.max(...rows.map(([left]) => left.length)) + 2)
+  const room = width - 2 - leftWidth
+  if (room < LEAST_COLUMN) {
+    return rows.flatMap(([left, right]) => {
+      return [`  ${left}`, ...wrap(right, width - 6).map((line) => `      ${line}`)]
+    })
+  }
   return rows.flatMap(([left, right]) => {
-    const lines = wrap(right, Math.max(24, width - 2 - leftWidth))
+    const lines = wrap(right, room)
     const indented = lines.map((line) => `${' '.repeat(2 + leftWidth)}${line}`)
     const fits = left.length + 2 <= leftWidth
     if (!fits) return [`  ${left}`, ...indented]

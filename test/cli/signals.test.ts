@@ -160,8 +160,8 @@ describe('a holdfast that is stopped', () => {
 describe.skipIf(process.platform !== 'linux')('in a terminal', () => {
   const program = `"${process.execPath}" "${main}"`
 
-  it('Ctrl-C reaches the command once', async () => {
-    // A shell would run its trap once for two signals that come together.
+  /** Counts interrupts; a shell would run its trap once for two that come together. */
+  const writeCounter = (): void => {
     writeFileSync(
       desk.file('counts.mjs'),
       `import { appendFileSync, writeFileSync } from 'node:fs'
@@ -170,6 +170,10 @@ describe.skipIf(process.platform !== 'linux')('in a terminal', () => {
       writeFileSync('pid', process.pid + '\\n')
       setInterval(() => {}, 1000)`,
     )
+  }
+
+  it('Ctrl-C reaches the command once', async () => {
+    writeCounter()
     const run = desk.terminal(`${program} run x -- "${process.execPath}" counts.mjs`)
     await started(run)
     run.type('\u0003')
@@ -182,14 +186,7 @@ describe.skipIf(process.platform !== 'linux')('in a terminal', () => {
   })
 
   it('a signal by kill soon after a Ctrl-C is another one', async () => {
-    writeFileSync(
-      desk.file('counts.mjs'),
-      `import { appendFileSync, writeFileSync } from 'node:fs'
-      process.on('SIGINT', () => appendFileSync('ints', 'INT\\n'))
-      process.on('SIGUSR1', () => process.exit(9))
-      writeFileSync('pid', process.pid + '\\n')
-      setInterval(() => {}, 1000)`,
-    )
+    writeCounter()
     const run = desk.terminal(`${program} run x -- "${process.execPath}" counts.mjs`)
     await started(run)
     const [holdfast] = run.processes().filter((pid) => titleOf(pid).includes('run\0x'))
