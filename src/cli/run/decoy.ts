@@ -4,14 +4,17 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** How long after a death the signal to holdfast may come that the whole group got with it. */
+/**
+ * How long after a death, and the start of a successor, the signal to holdfast may come that the
+ * whole group got with it. That start alone can take longer on a busy machine.
+ */
 const SAME_MS = 200
 
 /** So shortly after its successor was there, a further signal may have missed both of them. */
 const SETTLED_MS = 30
 
 /** How long to wait for the end of one that is dying. */
-const LONGEST_DEATH_MS = 1000
+const LONGEST_DEATH_MS = 5000
 
 /** A process whose parent has not heard of its end yet, or that has a signal to take. */
 const DOOMED = /^State:\s+[ZX]|^S(?:ig|hd)Pnd:\s*0*[1-9a-f]/m
@@ -23,7 +26,7 @@ const DOOMED = /^State:\s+[ZX]|^S(?:ig|hd)Pnd:\s*0*[1-9a-f]/m
  */
 export class Decoy {
   #child: ChildProcess | undefined
-  #death: { readonly signal: NodeJS.Signals; readonly atMs: number; told: boolean } | undefined
+  #death: { readonly signal: NodeJS.Signals; told: boolean } | undefined
   #startedMs = 0
   #closed = false
 
@@ -67,7 +70,7 @@ export class Decoy {
     for (const part of [child, input]) part?.on('error', () => {})
     child.once('exit', (_code, signal) => {
       if (this.#closed || signal === null) return
-      this.#death = { signal, atMs: performance.now(), told: false }
+      this.#death = { signal, told: false }
       this.#start()
     })
   }
@@ -75,9 +78,9 @@ export class Decoy {
   /** One death stands for one signal: what comes after it to holdfast alone is another. */
   #tellDeathOf(signal: NodeJS.Signals): boolean {
     const death = this.#death
-    const now = performance.now()
-    if (death?.signal !== signal || now - death.atMs >= SAME_MS) return false
-    if (death.told) return now - this.#startedMs < SETTLED_MS
+    if (death?.signal !== signal) return false
+    const sinceMs = performance.now() - this.#startedMs
+    if (sinceMs >= (death.told ? SETTLED_MS : SAME_MS)) return false
     death.told = true
     return true
   }
