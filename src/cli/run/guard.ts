@@ -56,10 +56,17 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   // Before the command is there: holdfast may be stopped before it can say anything more.
   guardian.good(Math.max(1, lease.remainingMs - leadMs(order)), spareMs)
   const leads = process.platform !== 'win32' && !hasTerminal()
-  const child = launch(order, leads, () => guardian.dismiss())
+  // A command that leads a group of its own gets what comes to that by itself. Started before the
+  // command: a Ctrl-C may come as soon as that is there.
+  const decoy = leads ? undefined : new Decoy()
+  const failed = (): void => {
+    guardian.dismiss()
+    decoy?.close()
+  }
+  const child = launch(order, leads, failed)
   const ended = endOf(child)
   if (child.pid === undefined) {
-    guardian.dismiss()
+    failed()
     return await ended
   }
   const root = { pid: child.pid, start: startOf(child.pid), leads, holder: lease.identity }
@@ -67,13 +74,9 @@ export async function runGuarded(lease: Lease, order: Order, means: Surroundings
   if (!guardian.watches) {
     voice.whisper('unguarded', 'no shell was found: a SIGKILL of holdfast leaves the command.')
   }
-  // A command that leads a group of its own gets what comes to that by itself.
-  signals.forwardTo(
-    (signal) => {
-      if (child.exitCode === null && child.signalCode === null) forward(root, signal)
-    },
-    leads ? undefined : new Decoy(),
-  )
+  signals.forwardTo((signal) => {
+    if (child.exitCode === null && child.signalCode === null) forward(root, signal)
+  }, decoy)
   let stopping: Promise<void> | undefined
   const stop = (why: string): void => {
     stopping ??= (async () => {
