@@ -78,15 +78,23 @@ function namesOf(lua, table) {
   return names
 }
 
-/** The lines of a file, each include in place and once, without comments and blank lines. */
-function bodyOf(lua, includes, done, open = []) {
-  const body = []
+/**
+ * The pieces of a file, each include in place and once, without comments, indentation and blank
+ * lines. `from` is the include that a piece is a part of.
+ */
+function piecesOf(lua, includes, done, open = []) {
+  const pieces = []
+  let piece
   for (const line of lua.lines) {
     const name = /^\s*--\s*@include\s+(\S+)\s*$/.exec(line)?.[1]
     if (name === undefined) {
-      if (line.trim() !== '' && !/^\s*--/.test(line)) body.push(line.trimEnd())
+      if (line.trim() === '' || /^\s*--/.test(line)) continue
+      if (!piece) pieces.push((piece = { from: open.at(-1), text: '' }))
+      piece.text += `${line.trim()}\n`
       continue
     }
+    // Also where the include came before: the pieces are to be the same in every script.
+    piece = undefined
     const path = join(includes, `${name}.lua`)
     if (!existsSync(path)) throw new ScriptError(`${lua.file}: there is no include "${name}".`)
     if (open.includes(name)) {
@@ -96,9 +104,9 @@ function bodyOf(lua, includes, done, open = []) {
     done.add(name)
     const included = readLua(path)
     sentenceOf(included)
-    body.push(...bodyOf(included, includes, done, [...open, name]))
+    pieces.push(...piecesOf(included, includes, done, [...open, name]))
   }
-  return body
+  return pieces
 }
 
 /** Fails when the body reads an argument that the header does not name. */
@@ -116,11 +124,12 @@ function readScript(lua, name, includes, used) {
   const keys = namesOf(lua, 'KEYS')
   const args = namesOf(lua, 'ARGV')
   const done = new Set()
-  const source = `${bodyOf(lua, includes, done).join('\n')}\n`
+  const pieces = piecesOf(lua, includes, done)
+  const source = pieces.map(({ text }) => text).join('')
   for (const include of done) used.add(include)
   checkArguments(lua.file, source, 'KEYS', keys)
   checkArguments(lua.file, source, 'ARGV', args)
-  return { name, sentence, keys, args, source }
+  return { name, sentence, keys, args, source, pieces }
 }
 
 function camelCase(name) {
@@ -139,9 +148,34 @@ function luaFiles(folder) {
 }
 
 const quoted = (name) => `'${name}'`
-const template = (text) => `\`${text.replace(/[\\`]|\$(?=\{)/g, '\\$&')}\``
+const escaped = (text) => text.replace(/[\\`]|\$(?=\{)/g, '\\$&')
 
-function render({ name, sentence, keys, args, source }) {
+/** The constants of the pieces that several scripts have: by text, so that each stands once. */
+function sharedPieces(scripts) {
+  const uses = new Map()
+  for (const { text, from } of scripts.flatMap(({ pieces }) => pieces)) {
+    if (from) uses.set(text, { from, count: (uses.get(text)?.count ?? 0) + 1 })
+  }
+  const shared = new Map()
+  const taken = new Map()
+  for (const [text, { from, count }] of uses) {
+    if (count === 1) continue
+    const part = (taken.get(from) ?? 0) + 1
+    taken.set(from, part)
+    shared.set(text, `${camelCase(from)}Lua${part === 1 ? '' : part}`)
+  }
+  return shared
+}
+
+/** What a script puts together is what is sent, and what its SHA-1 was computed from. */
+function template(pieces, shared) {
+  const parts = pieces.map(({ text }) =>
+    shared.has(text) ? `\${${shared.get(text)}}` : escaped(text),
+  )
+  return `\`${parts.join('')}\``
+}
+
+function render({ name, sentence, keys, args, source, pieces }, shared) {
   return [
     `/** ${sentence} */`,
     `export const ${camelCase(name)}: Script = {`,
@@ -149,7 +183,7 @@ function render({ name, sentence, keys, args, source }) {
     `  sha1: ${quoted(createHash('sha1').update(source).digest('hex'))},`,
     `  keys: [${keys.map(quoted).join(', ')}],`,
     `  args: [${args.map(quoted).join(', ')}],`,
-    `  source: ${template(source)},`,
+    `  source: ${template(pieces, shared)},`,
     '}',
     '',
   ].join('\n')
@@ -167,11 +201,13 @@ function generate(folder) {
   const unused = luaFiles(includes).filter((name) => !used.has(name))
   if (unused.length > 0)
     throw new ScriptError(`No script includes ${unused.join(', ')}: delete it.`)
+  const shared = sharedPieces(scripts)
   return [
     '// Written by scripts/embed-lua.mjs from lua/*.lua: edit those and run `npm run build`.',
     "import type { Script } from './script.ts'",
     '',
-    ...scripts.map(render),
+    ...[...shared].map(([text, name]) => `const ${name} = \`${escaped(text)}\`\n`),
+    ...scripts.map((script) => render(script, shared)),
   ].join('\n')
 }
 

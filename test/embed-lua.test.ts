@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Script } from '../src/engines/redis/script.ts'
 
 const program = fileURLToPath(new URL('../scripts/embed-lua.mjs', import.meta.url))
 const header = '-- Does a thing.\n-- KEYS: lock\n-- ARGV: holder, ttl_ms\n'
@@ -29,14 +30,15 @@ function embed(files: Record<string, string>, ...options: string[]): string {
   return run.status === 0 ? 'embedded' : run.stderr
 }
 
-const generated = (): string => readFileSync(join(folder, 'scripts.generated.ts'), 'utf8')
+const generatedFile = (): string => join(folder, 'scripts.generated.ts')
+const generated = (): string => readFileSync(generatedFile(), 'utf8')
 
 describe('embed-lua', () => {
   it('writes one constant per script with its SHA-1 and the names of its arguments', () => {
     expect(embed({ 'take-it.lua': `${header}\n-- why\nlocal a = 1 -- b\n\n  return a\n` })).toBe(
       'embedded',
     )
-    const source = 'local a = 1 -- b\n  return a\n'
+    const source = 'local a = 1 -- b\nreturn a\n'
     expect(generated()).toContain('/** Does a thing. */\nexport const takeIt: Script = {')
     expect(generated()).toContain(`source: \`${source}\``)
     expect(generated()).toContain(createHash('sha1').update(source).digest('hex'))
@@ -51,6 +53,25 @@ describe('embed-lua', () => {
     }
     expect(embed(files)).toBe('embedded')
     expect(generated()).toContain('`local one = 1\nlocal two = one + 1\nreturn two\n`')
+  })
+
+  it('writes what several scripts include once, and sends each of them whole', async () => {
+    const files = {
+      'a.lua': `${header}-- @include two\nreturn two\n`,
+      'b.lua': `${header}-- @include one\n-- @include two\nreturn -two\n`,
+      'includes/one.lua': '-- The first.\nlocal one = 1\n',
+      'includes/two.lua':
+        "-- The second.\nlocal two = '`${\\\\'\n-- @include one\ntwo = two .. one\n",
+    }
+    expect(embed(files)).toBe('embedded')
+    expect(generated().split('local two').length).toBe(2)
+    const scripts: Readonly<Record<string, Script>> = await import(generatedFile())
+    const [one, first, last] = ['local one = 1\n', "local two = '`${\\\\'\n", 'two = two .. one\n']
+    expect(scripts['a']?.source).toBe(`${first}${one}${last}return two\n`)
+    expect(scripts['b']?.source).toBe(`${one}${first}${last}return -two\n`)
+    for (const { sha1, source } of Object.values(scripts)) {
+      expect(sha1).toBe(createHash('sha1').update(source).digest('hex'))
+    }
   })
 
   it('reads names over several lines', () => {
