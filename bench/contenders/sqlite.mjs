@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { sourceOf } from '../suite/library.mjs'
 import { door } from './holdfast.mjs'
 import { bareHandoff, barePairs } from './sqlite-bare.mjs'
 
@@ -7,7 +8,7 @@ import { bareHandoff, barePairs } from './sqlite-bare.mjs'
 /** The engine by itself, as the core calls it. */
 async function openEngine({ folder }) {
   const { connectSqlite } = await door('engines/sqlite/index.js')
-  const { systemRandom } = await door('system/clock.js')
+  const { systemRandom } = await sourceOf('system/clock.ts')
   const engine = await connectSqlite(join(folder, 'engine.db'))
   const { signal } = new AbortController()
   return {

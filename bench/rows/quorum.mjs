@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import { door } from '../contenders/holdfast.mjs'
+import { sourceOf } from '../suite/library.mjs'
 import { Gate } from '../suite/overlap.mjs'
 import { interleave, measured, ratio } from '../suite/rounds.mjs'
 import { startServer } from '../suite/servers.mjs'
@@ -22,7 +23,7 @@ function keysOf(name) {
 
 /** The scripts of the engine, sent to all servers, and nothing else. */
 async function openRaw(urls) {
-  const { acquire, release } = await door('engines/redis/scripts.generated.js')
+  const { acquire, release } = await sourceOf('engines/redis/scripts.generated.ts')
   const clients = urls.map((url) => new Redis(url))
   for (const client of clients) {
     await client.script('LOAD', acquire.source)

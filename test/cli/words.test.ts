@@ -141,7 +141,7 @@ describe('start-up', () => {
     const args = ['--import', `file://${desk.file('register.mjs')}`, main, 'run', 'x', '--', 'true']
     expect(await desk.run(process.execPath, args).end()).toMatchObject({ code: 0, err: '' })
     const loaded = desk.read('loaded').trim().split('\n')
-    expect(loaded.some((url) => url.endsWith('/cli/run/guard.js'))).toBe(true)
+    expect(loaded.some((url) => url.endsWith('/cli/run/run.js'))).toBe(true)
     const unneeded = /ioredis|engines\/redis|cli\/(look|bench|demo|help|man|completion|catalogue)/
     expect(loaded.filter((url) => unneeded.test(url))).toEqual([])
   })

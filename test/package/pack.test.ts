@@ -63,10 +63,22 @@ describe('the packed package', () => {
     expect(packed.filter((path) => /\.test\./.test(path))).toEqual([])
   })
 
-  it('declares the types of every file', () => {
-    const code = packed.filter((path) => path.endsWith('.js'))
+  it('declares the types of every door, and of nothing that no door leads to', () => {
+    const code = Object.values(manifest.exports).flatMap((door) =>
+      typeof door === 'string' ? [] : (door as { default: string }).default.replace('./', ''),
+    )
     const untyped = code.filter((path) => !packed.includes(path.replace(/\.js$/, '.d.ts')))
     expect(untyped).toEqual([])
+    expect(packed.filter((path) => /^dist\/cli\/.+\.d\.ts$/.test(path))).toEqual([])
+  })
+
+  it('names in its stacks the functions of the sources', () => {
+    const stack = node(
+      `import('holdfast').then((m) => m.connect(7)).catch((e) => console.log(e.stack))`,
+    )
+    expect(stack).toMatch(/^TypeError: url must be a string.+\n\s+at (Module\.)?connect /)
+    const engine = `import('holdfast/memory').then((m) => console.log(m.memory().constructor.name))`
+    expect(node(engine)).toBe('MemoryEngine\n')
   })
 
   it('satisfies publint', () => {
