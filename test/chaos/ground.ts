@@ -156,9 +156,10 @@ async function openPair(spec: GroundSpec): Promise<Ground> {
 async function openSentinel(spec: GroundSpec): Promise<Ground> {
   const sentinel = await startSentinel({
     ...which(spec),
-    downAfterMs: 300,
+    // A stall of a busy machine is no failover.
+    downAfterMs: 1000,
     replicas: 1,
-    sentinelLines: ['sentinel failover-timeout holdfast 3000'],
+    sentinelLines: ['sentinel failover-timeout holdfast 2000'],
   })
   const [first] = sentinel.servers
   if (first === undefined) throw new Error('no server')
@@ -173,7 +174,7 @@ async function openSentinel(spec: GroundSpec): Promise<Ground> {
     straightUrl: url,
     way: async () => ({ url, proxies: [] }),
     primary: () => sentinel.primary(),
-    primaries: async () => [await sentinel.primary()],
+    primaries: async () => [await sentinel.whole()],
     stop: () => sentinel.stop(),
   }
 }

@@ -14,7 +14,7 @@ const USAGE = `npm run chaos -- [options]
   --parallel N   runs at the same time, 3
   --minutes N    begins no new run after so long
   --slack N      ms that service may take longer to resume, on a machine that others use as well
-  --record T     writes the figures into the table T of test/chaos/RECORD.md: faults or recovery`
+  --record T     writes the figures into these tables of test/chaos/RECORD.md: faults,recovery`
 
 /** The long run; resolves to the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -45,6 +45,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   console.log(`${rows.length} rows, seed ${seed}: repeat with npm run chaos -- --seed ${seed}`)
   const endMs = moment() + Number(values.minutes) * 60_000
+  const recorded = values.record?.split(',') ?? []
   const results: Result[] = []
   const queue = [...rows]
   const lane = async (): Promise<void> => {
@@ -54,7 +55,7 @@ export async function main(args: readonly string[]): Promise<number> {
       const result = { row, outcomes: await perform(row, seed, slackMs) }
       results.push(result)
       const whole = result.outcomes.length === row.parts.length
-      if (values.record !== undefined && whole) record(values.record, row, result.outcomes)
+      for (const name of whole ? recorded : []) record(name, row, result.outcomes)
     }
   }
   await Promise.all(Array.from({ length: Number(values.parallel) }, lane))

@@ -5,6 +5,7 @@ export const CHECKS = [
   'fences grow',
   'resource never goes back',
   'no waiter forgotten',
+  'served in time',
   'everything converges',
   'nothing leaked',
   'no wrong warning',

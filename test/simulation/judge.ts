@@ -74,6 +74,12 @@ export class Judge {
     this.note('exclusion', `${name}: held by ${now.map(told).join(' and ')}`)
   }
 
+  /** Whether anybody believes to hold it. */
+  isHeld(name: string): boolean {
+    const leases = this.#resources.get(name)?.leases ?? []
+    return [...leases].some(({ lease }) => lease.held)
+  }
+
   ended(held: Held): void {
     this.#resources.get(held.lease.name)?.leases.delete(held)
   }

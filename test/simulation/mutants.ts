@@ -83,6 +83,20 @@ export const MUTANTS: readonly Mutant[] = [
     })),
   },
   {
+    wrong: 'frees a lock a quarter of a minute after its release',
+    check: 'served in time',
+    scenario: 'one server, calm',
+    spoil: changed((inner, clock) => ({
+      acquire: (claim) => inner.acquire({ ...claim, ttlMs: claim.ttlMs + LATE_MS }),
+      renew: (places) =>
+        inner.renew(places.map((place) => ({ ...place, ttlMs: place.ttlMs + LATE_MS }))),
+      release: async (...args) => {
+        clock.setTimer(() => void inner.release(...args), LATE_MS)
+        return true
+      },
+    })),
+  },
+  {
     wrong: 'never ends the lease of a process that is gone',
     check: 'everything converges',
     scenario: 'one server, restarts and crashes',
@@ -126,6 +140,8 @@ export const MUTANTS: readonly Mutant[] = [
     })),
   },
 ]
+
+const LATE_MS = 15_000
 
 /** Places that were told to wait, by the engine that never lets them in. */
 const waiting = new Set<string>()

@@ -35,11 +35,16 @@ interface Process {
 
 /** Patience with what must come to an end once nothing fails any more. */
 const PATIENCE_MS = 60_000
+/** The time that a look at a lock which is free again may come late. */
+const LOOK_MS = 2_000
 /** Messages of a quiet network. */
 const QUIET = { delayMs: [0.2, 4] } as const
 
 /** Engines of processes are made wrong by this, to see that it is noticed. */
 export type Spoil = (engine: Engine, clock: ProcessClock, world: SimulatedClock) => Engine
+
+const lockNames = (kind: string, count: number): string[] =>
+  Array.from({ length: count }, (_, at) => `${kind} ${at}`)
 
 /** Plays a scenario. The seed decides everything. */
 export async function play(scenario: Scenario, seed: number, spoil?: Spoil): Promise<History> {
@@ -105,9 +110,34 @@ class World {
       process.clock.resume()
       for (const { cut } of process.wires) cut.requests = cut.answers = false
     }
-    await this.#until(() => this.#living.every(({ doing }) => doing.size === 0))
+    const idle = new Map<string, number>()
+    await this.#until(() => {
+      this.#watchIdle(idle)
+      return this.#living.every(({ doing }) => doing.size === 0)
+    })
     for (const { doing } of this.#living) {
       for (const what of doing.values()) this.#judge.note('no waiter forgotten', what)
+    }
+  }
+
+  /**
+   * Notes a lock that somebody waits for while nobody holds it, for longer than what faults left
+   * behind may last: the lease of a dead holder, the place of a waiter that died with it, a look.
+   */
+  #watchIdle(idle: Map<string, number>): void {
+    const now = this.#clock.now()
+    const asked = this.#living.flatMap(({ doing }) => [...doing.values()])
+    const { names, kinds, ttlMs } = this.#scenario.workload
+    const mostMs = 2 * ttlMs[1] + LOOK_MS
+    for (const name of kinds.flatMap((kind) => lockNames(kind, names))) {
+      const wanted = asked.some((what) => what.endsWith(`asks for ${name}`))
+      const since = idle.get(name) ?? now
+      if (!wanted || this.#judge.isHeld(name)) idle.delete(name)
+      else if (now - since <= mostMs) idle.set(name, since)
+      else {
+        this.#judge.note('served in time', `${name}: wanted and free for ${mostMs} ms`)
+        idle.delete(name)
+      }
     }
   }
 
@@ -116,8 +146,7 @@ class World {
     const { names, kinds } = this.#scenario.workload
     const { holdfast, clock } = this.#start()
     for (const kind of kinds) {
-      for (let at = 0; at < names; at++) {
-        const name = `${kind} ${at}`
+      for (const name of lockNames(kind, names)) {
         const asked = this.#ask(holdfast, kind, name)
         const failed = await this.#finish(asked, 2 * this.#scenario.workload.ttlMs[1] + 10_000)
         if (failed !== undefined) this.#judge.note('everything converges', `${name}: ${failed}`)
@@ -141,12 +170,9 @@ class World {
     if (this.#network.flying > 0) this.#judge.note('nothing leaked', 'messages that never arrive')
     const { names, kinds } = this.#scenario.workload
     for (const { store, name: server } of this.#servers) {
-      for (const kind of kinds) {
-        for (let at = 0; at < names; at++) {
-          const state = store.inspect(`${kind} ${at}`)
-          if (state === null) continue
-          this.#judge.note('nothing leaked', `${server}: ${kind} ${at} is taken or waited for`)
-        }
+      for (const name of kinds.flatMap((kind) => lockNames(kind, names))) {
+        if (store.inspect(name) === null) continue
+        this.#judge.note('nothing leaked', `${server}: ${name} is taken or waited for`)
       }
     }
   }

@@ -37,6 +37,8 @@ export interface RunningSentinel {
   primary(): Promise<RunningServer>
   /** Waits until the Sentinels and the server itself agree that it is another than this one. */
   promoted(old: RunningServer): Promise<RunningServer>
+  /** Waits until all Sentinels name one primary, which every other server follows. */
+  whole(): Promise<RunningServer>
   stop(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -162,6 +164,28 @@ class Sentinel implements RunningSentinel {
         return (await now.cli('info', 'replication')).includes('role:master') ? now : null
       },
       { what: 'another primary to be promoted', timeoutMs: 30_000, everyMs: 20 },
+    )
+  }
+
+  async whole(): Promise<RunningServer> {
+    const ports = (): Promise<unknown[]> =>
+      Promise.all(
+        this.sentinels.map((one) => one.call('sentinel', 'get-master-addr-by-name', this.name)),
+      )
+    return await until(
+      async () => {
+        const primary = await this.primary()
+        const wanted = String(this.#portOf(primary))
+        const named = await ports()
+        if (!named.every((one) => Array.isArray(one) && one[1] === wanted)) return null
+        for (const server of this.servers) {
+          const info = await server.cli('info', 'replication')
+          const follows = info.includes('master_link_status:up') && info.includes(`:${wanted}`)
+          if (server === primary ? !info.includes('role:master') : !follows) return null
+        }
+        return primary
+      },
+      { what: 'one primary that all others follow', timeoutMs: 60_000, everyMs: 50 },
     )
   }
 

@@ -189,6 +189,54 @@ describe('a place that was lost while somebody listens for it', () => {
   })
 })
 
+describe('a look that hangs on its line', () => {
+  it('does not ask anew for a lease that was won meanwhile', async () => {
+    const { clock, stores, engines, over } = world()
+    const holder = place('lock', { ttlMs: 600_000 })
+    const before = place('lock', { waitTtlMs: 600_000 })
+    for (const each of engines()) {
+      await each.acquire(now(holder))
+      await each.acquire({ ...before, wait: true })
+    }
+    const nodes = engines()
+    const [first] = nodes as [Engine]
+    const renew = first.renew.bind(first)
+    first.renew = () => {
+      first.renew = renew
+      return new Promise(() => {})
+    }
+    const engine = over(nodes)
+    const asked = place('lock', { ttlMs: 60_000, waitTtlMs: 60_000 })
+    expect(await engine.acquire({ ...asked, wait: true })).toMatchObject({ state: 'waiting' })
+    const look = watch(engine.renew([asked]))
+    await settled()
+    for (const each of engines()) {
+      await each.release(before)
+      await each.release(holder)
+    }
+    const next = watch(engine.renew([asked]))
+    await clock.advance(100)
+    expect(next.value).toMatchObject([{ state: 'held' }])
+    expect(look.value).toBeUndefined()
+    let asks = 0
+    for (const node of nodes) {
+      const acquire = node.acquire.bind(node)
+      node.acquire = (claim) => {
+        asks++
+        return acquire(claim)
+      }
+    }
+    await clock.advance(1_000)
+    expect(look.value).toEqual(next.value)
+    expect(asks).toBe(0)
+    const holders = stores.map(holderOf)
+    expect(holders.filter((identity) => identity === asked.identity).length).toBeGreaterThan(1)
+    await engine.release(asked)
+    await clock.advance(1_000)
+    await engine.close()
+  })
+})
+
 describe('a quorum of quorums', () => {
   it('draws no smaller a fence than it is asked for', async () => {
     const { engines, over } = world()
