@@ -50,7 +50,7 @@ function verdict(turns: readonly Turn[], more: Partial<Evidence> = {}) {
 
 describe('the judge', () => {
   it('finds nothing where turns follow each other', () => {
-    const good = [turn('a', 10, 20), turn('b', 20, 30), turn('c', 41, 50)]
+    const good = [turn('a', 10, 20), turn('b', 20, 30), turn('c', 41, 50, { askedAt: 25 })]
     const { figures, violations } = verdict(good, { strikes: [strike(30, 31)] })
     expect(violations).toEqual([])
     expect(figures).toMatchObject({ turns: 3, overlaps: 0, recoveryMs: [10], stuckMs: 11 })
@@ -145,7 +145,7 @@ describe('the judge', () => {
   })
 
   it('catches service that resumes too late, and allows for a machine that stood still', () => {
-    const turns = [turn('a', 10, 20), turn('b', 250, 260)]
+    const turns = [turn('a', 10, 20), turn('b', 250, 260, { askedAt: 15 })]
     const strikes = [strike(15, 20)]
     expect(verdict(turns, { strikes }).violations.join()).toMatch(/resumed 230 ms after a fault/)
     const [first, second] = evidence(turns).journals
@@ -158,6 +158,16 @@ describe('the judge', () => {
     // What comes after a second fault is measured from that one.
     const again = [strike(15, 20), strike(100, 200)]
     expect(verdict(turns, { strikes: again }).figures.recoveryMs).toEqual([50])
+  })
+
+  it('measures from when somebody alive asked, also by a call that failed', () => {
+    const strikes = [strike(15, 20)]
+    const next = turn('b', 250, 260)
+    expect(verdict([turn('a', 10, 20), next], { strikes }).figures.recoveryMs).toEqual([5])
+    const { enteredAt: _, ...never } = turn('c', 10, 20, { askedAt: 12 })
+    const failed = { at: 200, stage: 'acquire', code: 'HOLDFAST_ENGINE' } as const
+    const all = [turn('a', 10, 20), next, { ...never, failed }]
+    expect(verdict(all, { strikes }).figures.recoveryMs).toEqual([230])
   })
 })
 

@@ -29,12 +29,30 @@ export function recoveries(
       const present = new Set(turns.map(({ process }) => process))
       const near = [...present].flatMap((process) => byProcess.get(process) ?? [])
       const all = [...near, laboratory]
-      return [{ ms: next - strike.until, lagMs: lagWithin(all, strikes, strike.until, next) }]
+      const from = wantedSince(journals, lock, strike.until, next)
+      return [{ ms: next - from, lagMs: lagWithin(all, strikes, from, next) }]
     })
     const [first, ...others] = measured
     if (first === undefined) return []
     return [others.reduce((a, b) => (b.ms - b.lagMs > a.ms - a.lagMs ? b : a), first)]
   })
+}
+
+/**
+ * From when on somebody alive asked for the lock: where kills left nobody, it is free until a new
+ * process has started, which is no doing of the lock.
+ */
+function wantedSince(
+  journals: Evidence['journals'],
+  lock: string,
+  healed: number,
+  next: number,
+): number {
+  const asked = journals
+    .flatMap(({ turns }) => turns)
+    .filter((turn) => turn.lock === lock && turn.askedAt < next)
+    .filter(({ enteredAt, failed }) => (enteredAt ?? failed?.at ?? healed) > healed)
+  return Math.max(healed, Math.min(...asked.map(({ askedAt }) => askedAt)))
 }
 
 function disturbed(all: readonly Strike[], strike: Strike, lock: string, next: number): boolean {
