@@ -19,7 +19,10 @@ export function record(name: string, row: Row, outcomes: readonly Outcome[]): vo
   const rows = new Map<string, RecordRow>()
   const inside = text.slice(from + begin.length, to).split('\n')
   for (const line of inside.filter((each) => each.startsWith('| ')).slice(2)) {
-    const cells = line.slice(2, -2).split(' | ').map((cell) => cell.trim())
+    const cells = line
+      .slice(2, -2)
+      .split(' | ')
+      .map((cell) => cell.trim())
     rows.set(keyOf(cells), cells)
   }
   const fresh = wanted.rowOf(row, outcomes)
