@@ -26,7 +26,7 @@ async function takeAndRelease(bench, { rounds, forMs, play }) {
     const results = await interleave({
       contenders,
       rounds,
-      warmUp: bench.quick ? 3 : 10,
+      warmUp: 10,
       ...bench.pace,
       async turn(contender) {
         const { gate, go } = playing.get(contender.name)
