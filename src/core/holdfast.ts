@@ -27,6 +27,7 @@ import {
   type LeaseSettings,
   leaseSettings,
   type MutexOptions,
+  show,
 } from './options.ts'
 import { ReadWriteLock } from './read-write-lock.ts'
 import { Semaphore, type SemaphoreOptions } from './semaphore.ts'
@@ -149,7 +150,7 @@ export class Holdfast implements AsyncDisposable {
    */
   on<K extends keyof HoldfastEvents>(event: K, listener: Listener<K>): () => void {
     if (!EVENTS.includes(event)) {
-      throw new RangeError(`event must be one of ${EVENTS.join(', ')}, got ${String(event)}.`)
+      throw new RangeError(`event must be one of ${EVENTS.join(', ')}, got ${show(event)}.`)
     }
     checkFunction('listener', listener)
     return this.#core.events.on(event, listener)

@@ -287,7 +287,7 @@ describe('wrong input is named, and changes nothing:', () => {
           { listener: 1 },
         )
       }),
-      run,
+      { ...run, examples: [[{ toString: '' }, []]] },
     )
   })
 
