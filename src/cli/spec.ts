@@ -5,8 +5,6 @@ export interface OptionSpec {
   /** What stands for the value in the help; a switch has none. */
   readonly value?: string
   readonly text: string
-  /** What a shell may complete the value with. */
-  readonly completes?: 'lock' | 'file'
 }
 
 /** A command line and what it does. */

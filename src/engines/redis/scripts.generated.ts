@@ -486,11 +486,12 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '8e95de44abd1e6cd6009ba2f434d0f6cb5b7b780',
+  sha1: '77761d9fd5d812661048ba3b92328abf22b548e9',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'not_after_ms', 'ttl_ms', 'alive_ms', 'keep_ms', 'delay_about', 'terms', 'least_fence', 'min_hold_ms'],
   source: `${nowLua}if now > tonumber(ARGV[2]) then return { 'late', now_us } end
-if not ARGV[9] and redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+local is_free = redis.call('EXISTS', KEYS[1], KEYS[3]) == 0
+if is_free and not ARGV[9] then
 local fence = ARGV[8] and math.max(now_us, tonumber(ARGV[8])) or now_us
 local record = string.format('%.0f %s %.0f 0 ', fence, ARGV[1], now) .. ARGV[6]
 local last = redis.pcall('SET', KEYS[2], record, 'PX', ARGV[5], 'GET')
@@ -515,7 +516,7 @@ if not fence then return alive end
 redis.call('SET', KEYS[1], identity, 'PX', alive)
 return { 'held', fence, ttl, now_us }
 end
-if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
+if is_free then return take() end
 local keys = keys_at(1, 5)
 local holder, grant = read_lock(keys)
 if type(holder) == 'table' then return { 'occupied', redis.call('TYPE', keys.lock).ok } end

@@ -20,7 +20,8 @@ if now > tonumber(ARGV[2]) then return { 'late', now_us } end
 
 -- What a take of a free lock needs, and nothing else: every function costs a script its making, and
 -- every call of the server more than all reckoning.
-if not ARGV[9] and redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+local is_free = redis.call('EXISTS', KEYS[1], KEYS[3]) == 0
+if is_free and not ARGV[9] then
   local fence = ARGV[8] and math.max(now_us, tonumber(ARGV[8])) or now_us
   local record = string.format('%.0f %s %.0f 0 ', fence, ARGV[1], now) .. ARGV[6]
   -- The first write of every grant: where memory is full it fails before anything has changed.
@@ -52,7 +53,7 @@ local function take()
   return { 'held', fence, ttl, now_us }
 end
 
-if redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then return take() end
+if is_free then return take() end
 
 local keys = keys_at(1, 5)
 local holder, grant = read_lock(keys)
