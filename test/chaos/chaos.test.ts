@@ -17,11 +17,15 @@ const clocks = (await clockShim()) !== undefined
 const server = (wanted: ServerName): Pick<GroundSpec, 'server'> =>
   have.has(wanted) ? { server: wanted } : {}
 
-it.concurrent.each(selection)('$name keeps what it promises', async (chosenOne) => {
+// Where no clock can be set, which is a failure in CI, its faults are left out.
+const possible = selection
+  .map((one) => ({ ...one, kinds: one.kinds.filter((kind) => clocks || !kind.includes('clock')) }))
+  .filter(({ kinds }) => kinds.length > 0)
+
+it.concurrent.each(possible)('$name keeps what it promises', async (chosenOne) => {
   const { name, on, kinds, strikes, more = {} } = chosenOne
-  const possible = kinds.filter((kind) => clocks || !kind.includes('clock'))
   const ground = { on, ...server(chosenOne.server) }
-  const outcome = await run(scenario(name, on, possible, { processes: 3, ...more, ground }), {
+  const outcome = await run(scenario(name, on, kinds, { processes: 3, ...more, ground }), {
     seed: chosen,
     strikes,
     forMs: 60_000,
