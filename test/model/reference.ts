@@ -36,7 +36,7 @@ export class Reference {
   acquire(actor: Actor, wait: boolean, ticket: number | undefined): Spot | Shape {
     const { shape } = actor.place
     let line = this.#lines.get(actor.lock)
-    if (line !== undefined && !sameShape(line.shape, shape)) {
+    if (line !== undefined && !line.has(shape)) {
       this.#operate(actor.lock, (found, moment) => found.look(moment))
       if (!line.empty) return line.shape
       line = undefined
@@ -110,8 +110,4 @@ export function picture(state: LockState): Picture {
     waiters: state.waiters.map(({ identity, permits }) => `${identity} ${permits}`),
     waiting: state.waiting,
   }
-}
-
-export function sameShape(one: Shape, other: Shape): boolean {
-  return one.kind === other.kind && one.capacity === other.capacity
 }

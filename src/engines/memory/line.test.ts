@@ -208,18 +208,30 @@ describe('isOver', () => {
   })
 })
 
+it('takes no notice of places of another shape', () => {
+  const line = new Line(MUTEX)
+  line.acquire(claim('a'), at(0))
+  line.acquire(claim('b'), at(0))
+  const stranger = claim('c', { shape: THREE })
+  expect(line.renew(stranger, at(100))).toEqual({ state: 'absent' })
+  expect(line.release(stranger, at(100), true)).toBe(false)
+  expect(news(line)).toEqual([])
+  expect(line.renew(claim('b'), at(100)).state).toBe('held')
+})
+
 it('grants readers together and a writer alone', () => {
   const shape: Shape = { kind: 'read-write', capacity: ALL }
   const line = new Line(shape)
   const ask = (identity: string, permits: number) =>
     line.acquire(claim(identity, { shape, permits, ttlMs: 10_000 }), at(0))
+  const leave = (identity: string) => line.release(claim(identity, { shape }), at(1))
   const first = [ask('r1', 1), ask('r2', 1), ask('w', ALL), ask('r3', 1)]
   expect(states(...first)).toBe('held held waiting waiting')
-  line.release(claim('r1'), at(1))
+  leave('r1')
   expect(news(line)).toEqual([])
-  line.release(claim('r2'), at(1))
+  leave('r2')
   expect(news(line)).toEqual(['w granted'])
-  line.release(claim('w'), at(1))
+  leave('w')
   expect(news(line)).toEqual(['r3 granted'])
 })
 

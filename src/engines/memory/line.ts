@@ -92,6 +92,11 @@ export class Line {
     return this.#taken > 0
   }
 
+  /** Whether it is the line of a lock of that shape. A place of another one counts for nothing. */
+  has({ kind, capacity }: Shape): boolean {
+    return this.shape.kind === kind && this.shape.capacity === capacity
+  }
+
   /**
    * The identity gets the place it has, or joins; with `wait: false` it joins only to be granted.
    */
@@ -109,6 +114,7 @@ export class Line {
 
   /** The place lives on, if it is here. */
   renew(place: Place, moment: Moment): Spot {
+    if (!this.has(place.shape)) return { state: 'absent' }
     this.#sweep(moment.nowMs)
     this.#keepAlive(place, moment.nowMs)
     if (place.fence !== undefined) this.#raise(place.identity, place.fence)
@@ -118,6 +124,7 @@ export class Line {
 
   /** The place leaves; says whether it was here. With `force` nothing of it stays taken. */
   release(place: Place, moment: Moment, force = false): boolean {
+    if (!this.has(place.shape)) return false
     this.#sweep(moment.nowMs)
     const holder = this.#holders.get(place.identity)
     const waiter = this.#waiters.get(place.identity)

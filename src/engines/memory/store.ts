@@ -128,9 +128,7 @@ export class MemoryStore {
   #fitting(name: string, shape: Shape): Entry {
     const found = this.#entries.get(name)
     if (found !== undefined) {
-      const same =
-        found.line.shape.kind === shape.kind && found.line.shape.capacity === shape.capacity
-      if (same) return found
+      if (found.line.has(shape)) return found
       this.#at(name, found, (moment) => found.line.look(moment))
       if (!found.line.empty) throw new ShapeError(name, shape, found.line.shape)
     }

@@ -39,7 +39,7 @@ export class Line {
     const lock = LockRow.find(tx, name)
     if (lock === undefined) return new Line(tx, LockRow.add(tx, name, shape))
     const found = new Line(tx, lock)
-    if (lock.kind !== shape.kind || lock.capacity !== shape.capacity) found.#reshape(shape)
+    if (!found.#has(shape)) found.#reshape(shape)
     return found
   }
 
@@ -87,6 +87,7 @@ export class Line {
   }
 
   renew(place: Place): Spot {
+    if (!this.#has(place.shape)) return { state: 'absent' }
     this.#sweep()
     const holder = this.#holder(place.identity)
     if (holder !== undefined) {
@@ -106,6 +107,7 @@ export class Line {
   }
 
   release(place: Place, force = false): boolean {
+    if (!this.#has(place.shape)) return false
     this.#sweep()
     const { identity } = place
     const holder = this.#lock.taken === 0 ? undefined : this.#lock.holders.take(identity)
@@ -135,6 +137,11 @@ export class Line {
 
   inspect(): LockState | null {
     return this.#lock.empty ? null : inspect(this.#tx, this.#lock)
+  }
+
+  /** Whether the lock has that shape. A place of another one counts for nothing. */
+  #has({ kind, capacity }: Shape): boolean {
+    return this.#lock.kind === kind && this.#lock.capacity === capacity
   }
 
   #reshape(shape: Shape): void {

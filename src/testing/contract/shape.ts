@@ -90,6 +90,22 @@ export function shape({ describe, property }: Suite): void {
       assert.equal((await a!.inspect(name))?.kind, 'semaphore')
     })
 
+    for (const [found, wanted] of [
+      [MUTEX, THREE],
+      [THREE, MUTEX],
+    ] as const) {
+      const title = `takes a ${found.kind} whose last waiter fell silent as a ${wanted.kind}`
+      property(title, needs, async (world) => {
+        const [a] = await processes(world, 1)
+        const name = freshName()
+        const lives = { shape: found, permits: found.capacity, ttlMs: SHORT_MS / 3 }
+        await take(a!, place(name, lives))
+        await queue(a!, place(name, { ...lives, waitTtlMs: SHORT_MS / 3 }))
+        await world.advance(SHORT_MS)
+        await untilTaken(world, a!, place(name, { shape: wanted }))
+      })
+    }
+
     property('keeps the shape while a released lock stays taken', needs, async (world) => {
       const [a] = await processes(world, 1)
       const name = freshName()
