@@ -486,19 +486,19 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '77761d9fd5d812661048ba3b92328abf22b548e9',
+  sha1: 'a9fb6dbb0f8905742fdd93654ec52d464fbccc06',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'not_after_ms', 'ttl_ms', 'alive_ms', 'keep_ms', 'delay_about', 'terms', 'least_fence', 'min_hold_ms'],
   source: `${nowLua}if now > tonumber(ARGV[2]) then return { 'late', now_us } end
 local is_free = redis.call('EXISTS', KEYS[1], KEYS[3]) == 0
-if is_free and not ARGV[9] then
-local fence = ARGV[8] and math.max(now_us, tonumber(ARGV[8])) or now_us
-local record = string.format('%.0f %s %.0f 0 ', fence, ARGV[1], now) .. ARGV[6]
+if is_free and not ARGV[8] then
+local fence = time[1] .. string.sub('00000' .. time[2], -6)
+local record = fence .. ' ' .. ARGV[1] .. ' ' .. string.sub(fence, 1, -4) .. ' 0 ' .. ARGV[6]
 local last = redis.pcall('SET', KEYS[2], record, 'PX', ARGV[5], 'GET')
 if last and last.err then return last end
-if not last or (tonumber(string.match(last, '^%d+')) or 0) < fence then
+if not last or string.find(last, ' ', 1, true) == #fence + 1 and last < fence then
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[4])
-return fence == now_us and fence or { 'held', fence, tonumber(ARGV[3]), now_us }
+return now_us
 end
 redis.call('SET', KEYS[2], last, 'PX', ARGV[5])
 end
