@@ -6,6 +6,7 @@ import {
   attempt,
   type Form,
   join,
+  kept,
   LONG_MS,
   listen,
   look,
@@ -218,14 +219,18 @@ function silent({ describe, property }: Suite, form: Form): void {
 
     property('keeps a waiter that renews its place', ordered, async (world) => {
       const [a, b] = await processes(world, 2)
-      const make = placesOf(form)
-      const waiter = make({ waitTtlMs: SHORT_MS })
-      await take(a!, make())
-      await queue(b!, waiter)
-      const endMs = world.clock.now() + 2 * SHORT_MS
-      await world.settle(async () => {
-        asWaiting(await look(b!, waiter))
-        return world.clock.now() >= endMs
+      await kept(world, async (beat) => {
+        const make = placesOf(form)
+        const waiter = make({ waitTtlMs: SHORT_MS })
+        await take(a!, make())
+        beat()
+        await queue(b!, waiter)
+        const endMs = world.clock.now() + 2 * SHORT_MS
+        await world.settle(async () => {
+          asWaiting(await look(b!, waiter))
+          beat()
+          return world.clock.now() >= endMs
+        })
       })
     })
   })
@@ -248,15 +253,18 @@ function pushedLeases({ describe, property }: Suite, form: Form): void {
 
     property('gives a pushed lease its full life when it is renewed', needs, async (world) => {
       const [a, b] = await processes(world, 2)
-      const make = placesOf(form)
-      const [holder, waiter] = [make(), make({ grantTtlMs: SHORT_MS })]
-      await take(a!, holder)
-      await queue(b!, waiter)
-      await a!.release(holder)
-      const sentAt = world.clock.now()
-      assert.ok(asHeld(await look(b!, waiter)).deadline > sentAt + LONG_MS / 2)
-      await world.advance(SHORT_MS * 1.2)
-      asHeld(await look(b!, waiter))
+      await kept(world, async (beat) => {
+        const make = placesOf(form)
+        const [holder, waiter] = [make(), make({ grantTtlMs: SHORT_MS })]
+        await take(a!, holder)
+        await queue(b!, waiter)
+        beat()
+        await a!.release(holder)
+        const sentAt = world.clock.now()
+        assert.ok(asHeld(await look(b!, waiter)).deadline > sentAt + LONG_MS / 2)
+        await world.advance(SHORT_MS * 1.2)
+        asHeld(await look(b!, waiter))
+      })
     })
   })
 }

@@ -197,6 +197,31 @@ export async function untilTaken(world: World, engine: Engine, place: Place): Pr
   return standing as Held
 }
 
+/**
+ * Runs a part of a property whose calls keep a short life: `beat` is called after each of them.
+ * What failed while the machine stood still for half of such a life is tried anew.
+ */
+export async function kept(
+  world: World,
+  body: (beat: () => void) => Promise<void>,
+  tries = 5,
+): Promise<void> {
+  let late = false
+  let lastMs = world.clock.now()
+  const beat = () => {
+    const nowMs = world.clock.now()
+    if (nowMs - lastMs > SHORT_MS / 2) late = true
+    lastMs = nowMs
+  }
+  try {
+    await body(beat)
+  } catch (error) {
+    beat()
+    if (!late || tries === 1) throw error
+    await kept(world, body, tries - 1)
+  }
+}
+
 /** Lets time go by until a promise has settled, and gives its outcome. */
 export async function outcome<T>(world: World, promise: Promise<T>): Promise<T> {
   let over = false
