@@ -2,8 +2,11 @@ import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  linkSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -72,6 +75,37 @@ describe.skipIf(isWindows)('a path that leads to something else than a file of l
     await using other = await connect(`sqlite:${link}`)
     await one.mutex('a').acquire()
     expect(await other.mutex('a').tryAcquire()).toBeNull()
+  })
+
+  it('is refused under a second name, which would have a log of its own', async () => {
+    using files = scratch()
+    const other = join(files.folder, 'other.db')
+    await (await connect(`sqlite:${files.path}`)).close()
+    linkSync(files.path, other)
+    expect(await refusal(files.path)).toMatch(/has other names \(hard links\), .* remove them/)
+    expect(await refusal(other)).toMatch(/has other names/)
+    rmSync(other)
+    // What a process leaves that is killed while it makes the file.
+    linkSync(files.path, `${files.path}-0123456789ab`)
+    await using holdfast = await connect(`sqlite:${files.path}`)
+    expect(await holdfast.mutex('a').tryAcquire()).not.toBeNull()
+    expect(readdirSync(files.folder)).not.toContain('locks.db-0123456789ab')
+  })
+
+  it('is refused where the file alone is mounted, as into a container', async () => {
+    using files = scratch()
+    const mounted = join(files.folder, 'mounted by itself.db')
+    await (await connect(`sqlite:${files.path}`)).close()
+    writeFileSync(mounted, '')
+    if (spawnSync('mount', ['--bind', files.path, mounted]).status !== 0) {
+      console.log('NOT TESTED: this user may not mount a file')
+      return
+    }
+    try {
+      expect(await refusal(mounted)).toMatch(/is mounted by itself, .* mount its folder instead/)
+    } finally {
+      spawnSync('umount', ['-l', mounted])
+    }
   })
 
   it('may be an empty file', async () => {

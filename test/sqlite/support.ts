@@ -69,9 +69,15 @@ export interface Process extends AsyncDisposable {
   ended(): Promise<number | null>
 }
 
-export async function startProcess(path: string): Promise<Process> {
+/** Whom a process of root turns into; its first group has the same number. */
+export interface User {
+  readonly uid: number
+  readonly groups: readonly number[]
+}
+
+export async function startProcess(path: string, user?: User): Promise<Process> {
   const library = await compiledLibrary()
-  const child = spawn(process.execPath, [script, JSON.stringify({ library, path })], {
+  const child = spawn(process.execPath, [script, JSON.stringify({ library, path, user })], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   if (child.pid !== undefined) reaper.watchProcess(child.pid)

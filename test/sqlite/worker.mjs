@@ -6,9 +6,17 @@ import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { answerCommands, say } from '../support/answers.mjs'
 
-const { library, path } = JSON.parse(process.argv[2])
+const { library, path, user } = JSON.parse(process.argv[2])
 const { createHoldfast } = await import(`${library}/index.js`)
-const { connectSqlite } = await import(`${library}/engines/sqlite/index.js`)
+const { connectSqlite, sqlite } = await import(`${library}/engines/sqlite/index.js`)
+
+if (user !== undefined) {
+  // Loads the binding: that user may have no right to read it.
+  await sqlite({ path }).close()
+  process.setgroups(user.groups)
+  process.setgid(user.uid)
+  process.setuid(user.uid)
+}
 
 const holdfast = createHoldfast({ engine: await connectSqlite(path) })
 const leases = new Map()

@@ -1,5 +1,7 @@
 import {
   closeSync,
+  constants,
+  existsSync,
   type FSWatcher,
   fstatSync,
   mkdirSync,
@@ -11,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { type Rights, share } from './rights.ts'
 
 /** Bells of other processes that are kept open. */
 const OPEN_MAX = 128
@@ -49,14 +52,17 @@ export function strike(path: string): void {
  */
 export class Bells {
   readonly #folder: string
+  readonly #rights: Rights
   readonly #open = new Map<string, number>()
   /** When each was last seen to hang. */
   readonly #seenMs = new Map<string, number>()
   #own: string | undefined
   #watcher: FSWatcher | undefined
 
-  constructor(folder: string) {
+  /** Whoever has these rights on the database may ring. */
+  constructor(folder: string, rights: Rights) {
     this.#folder = folder
+    this.#rights = rights
   }
 
   /** Whether the operating system tells when the own bell rings. */
@@ -86,8 +92,9 @@ export class Bells {
     return this.#own !== undefined && this.has(this.#own)
   }
 
+  /** Whether it hangs. One that this process may not ring counts: its process looks by itself. */
   has(name: string): boolean {
-    return this.#descriptor(name) !== undefined
+    return this.#descriptor(name) !== undefined || existsSync(join(this.#folder, name))
   }
 
   /** Wakes a process. Failing is no harm: it looks by itself now and then. */
@@ -137,12 +144,29 @@ export class Bells {
   #make(path: string): number {
     for (let tries = 1; ; tries++) {
       try {
-        mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
-        return openSync(path, 'wx', 0o600)
+        const made = mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+        this.#shareFolder(made !== undefined)
+        const bell = openSync(path, 'wx', 0o600)
+        share(bell, this.#rights, true)
+        return bell
       } catch (error) {
         // Whoever took the last bell down has removed the folder in this very moment.
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === MAKE_TRIES) throw error
       }
+    }
+  }
+
+  #shareFolder(isNew: boolean): void {
+    if (process.platform === 'win32') return
+    const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+    let folder: number | undefined
+    try {
+      folder = openSync(this.#folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      share(folder, this.#rights, isNew)
+    } catch {
+      // Whatever is wrong with it shows when the bell is made.
+    } finally {
+      if (folder !== undefined) closeSync(folder)
     }
   }
 

@@ -78,18 +78,30 @@ export function networkType(
 export function mountType(folder: string, mounts: string = readMounts()): string | undefined {
   let best = -1
   let type: string | undefined
-  for (const line of mounts.split('\n')) {
-    const [before = '', after = ''] = line.split(' - ')
-    const point = before
-      .split(' ')[4]
-      ?.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
-    if (point === undefined || point.length < best) continue
+  for (const mount of parse(mounts)) {
+    const { point } = mount
     const above = point === '/' || folder === point || folder.startsWith(`${point}/`)
-    if (!above) continue
+    if (!above || point.length < best) continue
     best = point.length
-    type = after.split(' ')[0]
+    type = mount.type
   }
   return type
+}
+
+/** Whether something is mounted at this very path. */
+export function isMountPoint(path: string, mounts: string = readMounts()): boolean {
+  return parse(mounts).some(({ point }) => point === path)
+}
+
+function parse(mounts: string): { readonly point: string; readonly type: string | undefined }[] {
+  return mounts.split('\n').flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ')
+    const point = before.split(' ')[4]
+    if (point === undefined) return []
+    const octal = /\\(\d{3})/g
+    const character = (_: string, digits: string) => String.fromCharCode(Number.parseInt(digits, 8))
+    return [{ point: point.replace(octal, character), type: after.split(' ')[0] }]
+  })
 }
 
 function readMounts(): string {

@@ -6,6 +6,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readlinkSync,
   realpathSync,
   rmSync,
@@ -16,7 +17,7 @@ import { systemRandom } from '../../system/clock.ts'
 import { bellsIn, strike } from './bells.ts'
 import type { Binding } from './binding.ts'
 import { fileError, isBusy } from './failure.ts'
-import { networkType } from './files.ts'
+import { isMountPoint, networkType } from './files.ts'
 import { COMPANIONS, statOf } from './presence.ts'
 
 /** How long a new file waits for those who used the one before to learn that it is gone. */
@@ -24,6 +25,9 @@ const FAREWELL_MS = 1_500
 
 /** How often they are told. */
 const RING_MS = 100
+
+/** The end of the name under which a file is made, before it is linked into place. */
+const TEMPORARY = /-[\da-f]{12}$/
 
 const FOR_OTHERS = 0o077
 const WRITE_FOR_OTHERS = 0o022
@@ -61,6 +65,7 @@ export class Opening {
       throw fileError('connect', `${JSON.stringify(`${path}-bells`)} is in the way; remove it`)
     }
     if (existsSync(path)) {
+      refuseOtherNames(path)
       tighten(path)
       this.#reconcile(path)
     } else {
@@ -177,6 +182,34 @@ function refuseOthers(path: string): void {
           'is; remove the link, or give the path of a file'
       : `${JSON.stringify(path)} is ${kindOf(stats)}${advice}`,
   )
+}
+
+/**
+ * SQLite finds the log of a file by its name. Under a second name the file would have a second log,
+ * in which nobody sees what was granted in the first.
+ */
+function refuseOtherNames(path: string): void {
+  const problem = isMountPoint(path)
+    ? 'is mounted by itself, so that its log would lie elsewhere than that of others who use it; ' +
+      'mount its folder instead'
+    : namesOf(path) > 1
+      ? 'has other names (hard links), under which others would not see its log; remove them, or ' +
+        'use symbolic links'
+      : undefined
+  if (problem !== undefined) throw fileError('connect', `${JSON.stringify(path)} ${problem}`)
+}
+
+/** How many names a file has, without those that a process is about to remove or could not. */
+function namesOf(path: string): number {
+  const stats = statOf(path)
+  if (stats === undefined || stats.nlink <= 1) return 1
+  const folder = dirname(path)
+  for (const name of readdirSync(folder)) {
+    const isOurs = name.startsWith(`${basename(path)}-`) && TEMPORARY.test(name)
+    const other = join(folder, name)
+    if (isOurs && statOf(other)?.ino === stats.ino) rmSync(other, { force: true })
+  }
+  return statOf(path)?.nlink ?? 1
 }
 
 function kindOf(stats: Stats): string {

@@ -14,7 +14,8 @@ import type { MachineClock } from './machine-clock.ts'
 import { Meta, otherMachineError } from './meta.ts'
 import type { Opening } from './opening.ts'
 import { hasEnded, ownMark, Peers, type ProcessMark } from './peers.ts'
-import { fileMark, Presence } from './presence.ts'
+import { fileMark, Presence, statOf } from './presence.ts'
+import { shareCompanions } from './rights.ts'
 import { APPLICATION_ID, HOT, MIGRATIONS, NEVER_US, STATEMENTS } from './schema.ts'
 import type { Statements, Surroundings } from './transaction.ts'
 
@@ -60,11 +61,14 @@ export interface Session {
 export function openSession(parts: SessionParts): Session {
   const { binding, machine, migrations = MIGRATIONS } = parts
   const path = parts.opening.prepare()
+  const rights = statOf(path)
+  if (rights === undefined) throw replacedError()
   const before = fileMark(path)
   const connection = binding(path)
-  const bells = new Bells(`${path}-bells`)
+  const bells = new Bells(`${path}-bells`, rights)
   try {
     setUp(connection, path)
+    shareCompanions(path, rights)
     const own = ownMark()
     const bell = systemRandom.identity()
     let isKnown = true
@@ -85,7 +89,7 @@ export function openSession(parts: SessionParts): Session {
     })
     const opened = fileMark(path)
     if (before !== opened) {
-      throw fileError('connect', 'the file was replaced meanwhile', { transient: true })
+      throw replacedError()
     }
     parts.opening.done()
     const presence = new Presence(parts.path, path, () => isSound(binding, path))
@@ -115,6 +119,10 @@ export function openSession(parts: SessionParts): Session {
     bells.close()
     throw error
   }
+}
+
+function replacedError(): Error {
+  return fileError('connect', 'the file was replaced meanwhile', { transient: true })
 }
 
 function setUp(connection: Connection, path: string): void {
