@@ -16,6 +16,28 @@ describe('the default path', () => {
   })
 })
 
+describe('a home directory', () => {
+  const none = () => {
+    throw new Error('no such user')
+  }
+
+  it('is asked from the system where HOME is none', () => {
+    const path = '/home/ada/.local/state/holdfast/locks.db'
+    for (const home of ['', '.', 'ada']) {
+      expect(defaultPath('linux', {}, [() => home, () => '/home/ada'])).toBe(path)
+    }
+    expect(defaultPath('linux', {}, [none, () => '/home/ada'])).toBe(path)
+  })
+
+  it('is asked for where nobody knows one', () => {
+    const problem = /this user has no home directory; give the path of a file.*or set HOME/
+    for (const homes of [[none, none], [() => '']]) {
+      expect(() => defaultPath('linux', {}, homes)).toThrow(problem)
+    }
+    expect(defaultPath('linux', { XDG_STATE_HOME: '/var/state' }, [none])).toMatch(/^\/var\/state/)
+  })
+})
+
 describe('a path', () => {
   it.each([
     ['', defaultPath()],

@@ -1,22 +1,43 @@
 import { readFileSync, statfsSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { homedir, userInfo } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
 import { show } from '../../core/options.ts'
+import { fileError } from './failure.ts'
 
 /** Where locks are kept when no path is given: in the user's state directory. */
 export function defaultPath(
   platform: string = process.platform,
   env: Readonly<Record<string, string | undefined>> = process.env,
+  homes: readonly (() => string)[] = [homedir, () => userInfo().homedir],
 ): string {
   const tail = ['holdfast', 'locks.db'] as const
   if (platform === 'win32') {
-    return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), ...tail)
+    return join(env['LOCALAPPDATA'] ?? join(homeOf(homes), 'AppData', 'Local'), ...tail)
   }
-  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', ...tail)
+  if (platform === 'darwin') return join(homeOf(homes), 'Library', 'Application Support', ...tail)
   const state = env['XDG_STATE_HOME']
   // A relative path there must be ignored, says the convention.
-  const base = state?.startsWith('/') === true ? state : join(homedir(), '.local', 'state')
+  const base = state?.startsWith('/') === true ? state : join(homeOf(homes), '.local', 'state')
   return join(base, ...tail)
+}
+
+/** A relative home, as of an empty HOME, would be another folder for each working directory. */
+function homeOf(homes: readonly (() => string)[]): string {
+  let cause: unknown
+  for (const ask of homes) {
+    try {
+      const home = ask()
+      if (isAbsolute(home)) return home
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw fileError(
+    'connect',
+    'no path was given, and this user has no home directory; give the path of a file, such as ' +
+      'sqlite:/var/lib/jobs/locks.db, or set HOME',
+    { cause },
+  )
 }
 
 /** The absolute path that a path or a `sqlite:` URL means. Nothing in it is percent-decoded. */
