@@ -1,4 +1,10 @@
-import { connect, type EngineError, type Holdfast, type HoldfastOptions } from 'holdfast'
+import {
+  connect,
+  type EngineError,
+  type Holdfast,
+  type HoldfastOptions,
+  type Lease,
+} from 'holdfast'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { timesRun } from '../support/holdfasts.ts'
 import { severalLooks } from '../support/looks.ts'
@@ -54,6 +60,72 @@ describeServers('a handoff', (name) => {
     await waiting(a, 1)
     expect(await lease.release()).toBe(true)
     expect((await next).held).toBe(true)
+  })
+
+  it('leaves a line no longer on the server than somebody stands in it', async () => {
+    const own = await holdfast(server.url, { ttlMs: 60_000 })
+    const line = '{holdfast:m}~line'
+    const parts = [line, '{holdfast:m}~alive', '{holdfast:m}~places']
+    const lives = () => Promise.all(parts.map((key) => server.call('pttl', key)))
+    const fresh = Array.from(parts, () => expect.toSatisfy((ms: number) => ms > 40_000))
+    let lease = await own.mutex('m').acquire()
+    const next: Promise<Lease>[] = []
+    for (let count = 1; count <= 3; count++) {
+      next.push(own.mutex('m').acquire())
+      await waiting(own, count)
+      expect(await lives()).toEqual(fresh)
+    }
+    // As if they had come long ago.
+    for (const each of (await server.call('zrange', line, 0, -1)) as string[]) {
+      await server.call('zincrby', line, -16e6, each)
+    }
+    for (const key of parts) await server.call('pexpire', key, 20_000)
+    next.push(own.mutex('m').acquire())
+    await waiting(own, 4)
+    expect(await lives()).toEqual(fresh)
+    for (const each of next) {
+      await lease.release()
+      lease = await each
+    }
+    expect(await server.call('exists', ...parts)).toBe(0)
+  })
+
+  it('draws a larger fence than one that is ahead of the clock', async () => {
+    const own = await holdfast()
+    const lease = await own.mutex('m').acquire()
+    const next = own.mutex('m').acquire()
+    await waiting(own, 1)
+    const ahead = lease.fence + 3_600_000_000
+    const record = (await server.call('get', '{holdfast:m}~fence')) as string
+    await server.call('set', '{holdfast:m}~fence', record.replace(/^\d+/, `${ahead}`))
+    await lease.release()
+    expect((await next).fence).toBe(ahead + 1)
+  })
+
+  it.each([
+    ['is silent', ['zadd', '{holdfast:m}~alive', 'xx', 1]],
+    ['has lost its record', ['hdel', '{holdfast:m}~places']],
+  ])('passes over a waiter that %s, and it comes back', async (_, spoil) => {
+    const own = await holdfast(server.url, { ttlMs: 600 })
+    const lease = await own.mutex('m').acquire()
+    const order: string[] = []
+    const waits = (who: string): Promise<boolean> =>
+      own
+        .mutex('m')
+        .acquire()
+        .then((won) => {
+          order.push(who)
+          return won.release()
+        })
+    const first = waits('first')
+    await waiting(own, 1)
+    const [front = ''] = (await server.call('zrange', '{holdfast:m}~line', 0, 0)) as string[]
+    const second = waits('second')
+    await waiting(own, 2)
+    await server.call(...(spoil as [string]), front)
+    await lease.release()
+    await Promise.all([first, second])
+    expect(order).toEqual(['second', 'first'])
   })
 
   it('is told to whoever comes to the front when the one before leaves', async () => {

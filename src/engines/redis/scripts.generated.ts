@@ -486,7 +486,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: 'a9fb6dbb0f8905742fdd93654ec52d464fbccc06',
+  sha1: 'afcacb09b3ed0b44c336d4578519543cb51d8ae7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'not_after_ms', 'ttl_ms', 'alive_ms', 'keep_ms', 'delay_about', 'terms', 'least_fence', 'min_hold_ms'],
   source: `${nowLua}if now > tonumber(ARGV[2]) then return { 'late', now_us } end
@@ -501,6 +501,34 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[4])
 return now_us
 end
 redis.call('SET', KEYS[2], last, 'PX', ARGV[5])
+end
+local grant_ttl, wait_ttl, place = string.match(ARGV[7], '^(%d+) (%d+) 1 %- (%S+)$')
+if grant_ttl and not is_free and not ARGV[9] then
+local holder, about =
+string.match(redis.call('GET', KEYS[2]) or '', '^%d+ (%S+) %d+ 0 0 (.*)$')
+local last = redis.call('ZRANGE', KEYS[3], '-1', '-1', 'WITHSCORES')[2]
+local ticket = time[1] .. string.sub('00000' .. time[2], -6)
+local now_text = string.sub(ticket, 1, -4)
+local silent = last
+and redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now_text, 'LIMIT', '0', '1')[1]
+if holder and holder ~= ARGV[1] and redis.pcall('GET', KEYS[1]) == holder
+and not silent and (not last or tonumber(last) < now_us)
+and redis.call('ZADD', KEYS[3], 'NX', ticket, ARGV[1]) == 1
+then
+local delay, own_about = string.match(ARGV[6], '^(%d+)( .*)$')
+place = 'mutex 1 1 ' .. grant_ttl .. ' ' .. delay .. ' 0 ' .. place .. own_about
+redis.call('HSET', KEYS[5], ARGV[1], place)
+redis.call('ZADD', KEYS[4], now + wait_ttl, ARGV[1])
+if not last or math.floor(last / 15e6) ~= math.floor(now_us / 15e6) then
+for at = 3, 5 do redis.call('PEXPIRE', KEYS[at], '60000') end
+end
+if last then
+local ahead = redis.call('ZRANK', KEYS[3], ARGV[1])
+return { 'waiting', ahead, 60000, now_us, now_us, holder, 1, about }
+end
+local left = redis.call('PTTL', KEYS[1])
+return { 'waiting', 0, left < 0 and 250 or left + 1, now_us, now_us, holder, 1, about }
+end
 end
 ${drawLua}${lineLua}${mutexLua}local identity, ttl, keep = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])
 local least, min_hold = tonumber(ARGV[8] or 0), tonumber(ARGV[9] or 0)
@@ -790,14 +818,49 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: 'a574b5ba7bfa8cd59045ea64adbc02b5d9c18afd',
+  sha1: '083bec9cc54902c538c301982fb9529be7503b79',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'keep_ms', 'force', 'min_hold_ms', 'lock_delay_ms'],
   source: `local identity = ARGV[1]
 local holder = redis.pcall('GET', KEYS[1])
-if holder == identity and not ARGV[3] and redis.call('EXISTS', KEYS[3]) == 0 then
+if holder == identity and not ARGV[3] then
+if redis.call('EXISTS', KEYS[3]) == 0 then
 redis.call('DEL', KEYS[1])
 return 1
+end
+local front, second = unpack(redis.call('ZRANGE', KEYS[3], '0', '1'))
+local function pass_on()
+local ttl, channel, about = string.match(redis.call('HGET', KEYS[5], front) or '',
+'^mutex 1 1 (%d+) 0 0 (%S+) (.*)$')
+if not ttl then return nil end
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local fence = time[1] .. string.sub('00000' .. time[2], -6)
+if tonumber(redis.call('ZSCORE', KEYS[4], front) or 0) * 1000 <= now_us then return nil end
+local grant = ' ' .. front .. ' ' .. string.sub(fence, 1, -4) .. ' 0 0 ' .. about
+local keep = tonumber(ttl) > tonumber(ARGV[2]) and ttl or ARGV[2]
+local last = redis.pcall('SET', KEYS[2], fence .. grant, 'PX', keep, 'GET')
+if last and (last.err or (tonumber(string.match(last, '^%d+')) or 0) >= now_us) then
+if not last.err then redis.call('SET', KEYS[2], last, 'PX', keep) end
+return nil
+end
+local send = string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH'
+local heard = redis.pcall(send, channel, front .. ' ' .. fence .. ' ' .. fence .. ' ' .. ttl)
+if type(heard) ~= 'number' or heard == 0 then return nil end
+redis.call('SET', KEYS[1], front, 'PX', ttl)
+return now_us
+end
+local now_us = pass_on()
+if now_us then
+if second then
+redis.call('HDEL', KEYS[5], front)
+redis.call('ZREM', KEYS[4], front)
+redis.call('ZREM', KEYS[3], front)
+else
+redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
+end
+return { 1, now_us }
+end
 end
 ${nowLua}${drawLua}${lineLua}${mutexLua}local keys, keep = keys_at(1, 5), tonumber(ARGV[2])
 local force, min_hold = ARGV[3] == '1', tonumber(ARGV[4] or 0)

@@ -36,6 +36,39 @@ if is_free and not ARGV[8] then
   redis.call('SET', KEYS[2], last, 'PX', ARGV[5])
 end
 
+-- What most waiters need, who join the line of a lease with neither a delay nor a minimum hold.
+local grant_ttl, wait_ttl, place = string.match(ARGV[7], '^(%d+) (%d+) 1 %- (%S+)$')
+if grant_ttl and not is_free and not ARGV[9] then
+  local holder, about =
+    string.match(redis.call('GET', KEYS[2]) or '', '^%d+ (%S+) %d+ 0 0 (.*)$')
+  local last = redis.call('ZRANGE', KEYS[3], '-1', '-1', 'WITHSCORES')[2]
+  local ticket = time[1] .. string.sub('00000' .. time[2], -6)
+  local now_text = string.sub(ticket, 1, -4)
+  local silent = last
+    and redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now_text, 'LIMIT', '0', '1')[1]
+  if holder and holder ~= ARGV[1] and redis.pcall('GET', KEYS[1]) == holder
+    and not silent and (not last or tonumber(last) < now_us)
+    and redis.call('ZADD', KEYS[3], 'NX', ticket, ARGV[1]) == 1
+  then
+    local delay, own_about = string.match(ARGV[6], '^(%d+)( .*)$')
+    place = 'mutex 1 1 ' .. grant_ttl .. ' ' .. delay .. ' 0 ' .. place .. own_about
+    redis.call('HSET', KEYS[5], ARGV[1], place)
+    redis.call('ZADD', KEYS[4], now + wait_ttl, ARGV[1])
+    -- LINE_TTL, told anew by the first who joins in each quarter of it. The last ticket says
+    -- whether somebody has.
+    if not last or math.floor(last / 15e6) ~= math.floor(now_us / 15e6) then
+      for at = 3, 5 do redis.call('PEXPIRE', KEYS[at], '60000') end
+    end
+    if last then
+      local ahead = redis.call('ZRANK', KEYS[3], ARGV[1])
+      return { 'waiting', ahead, 60000, now_us, now_us, holder, 1, about }
+    end
+    local left = redis.call('PTTL', KEYS[1])
+    -- Without a lease it is to be looked at as a holder that tells nothing.
+    return { 'waiting', 0, left < 0 and 250 or left + 1, now_us, now_us, holder, 1, about }
+  end
+end
+
 -- @include mutex
 
 local identity, ttl, keep = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[5])

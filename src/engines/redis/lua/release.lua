@@ -8,10 +8,53 @@
 local identity = ARGV[1]
 local holder = redis.pcall('GET', KEYS[1])
 
--- Nothing here depends on the time, and to ask for it would cost as much as the rest.
-if holder == identity and not ARGV[3] and redis.call('EXISTS', KEYS[3]) == 0 then
-  redis.call('DEL', KEYS[1])
-  return 1
+if holder == identity and not ARGV[3] then
+  -- Nothing here depends on the time, and to ask for it would cost as much as the rest.
+  if redis.call('EXISTS', KEYS[3]) == 0 then
+    redis.call('DEL', KEYS[1])
+    return 1
+  end
+  local front, second = unpack(redis.call('ZRANGE', KEYS[3], '0', '1'))
+
+  -- Makes the first waiter the holder, where that takes no more than most waiters need, and returns
+  -- the time. Where it returns nil it has at most used up a fence.
+  local function pass_on()
+    -- With neither a delay nor a minimum hold.
+    local ttl, channel, about = string.match(redis.call('HGET', KEYS[5], front) or '',
+      '^mutex 1 1 (%d+) 0 0 (%S+) (.*)$')
+    if not ttl then return nil end
+    local time = redis.call('TIME')
+    local now_us = time[1] * 1000000 + time[2]
+    local fence = time[1] .. string.sub('00000' .. time[2], -6)
+    if tonumber(redis.call('ZSCORE', KEYS[4], front) or 0) * 1000 <= now_us then return nil end
+    local grant = ' ' .. front .. ' ' .. string.sub(fence, 1, -4) .. ' 0 0 ' .. about
+    local keep = tonumber(ttl) > tonumber(ARGV[2]) and ttl or ARGV[2]
+    -- The first write: where memory is full it fails before anything has changed.
+    local last = redis.pcall('SET', KEYS[2], fence .. grant, 'PX', keep, 'GET')
+    if last and (last.err or (tonumber(string.match(last, '^%d+')) or 0) >= now_us) then
+      -- The server's clock was set back, or a larger fence was asked for before.
+      if not last.err then redis.call('SET', KEYS[2], last, 'PX', keep) end
+      return nil
+    end
+    -- As publish does.
+    local send = string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH'
+    local heard = redis.pcall(send, channel, front .. ' ' .. fence .. ' ' .. fence .. ' ' .. ttl)
+    if type(heard) ~= 'number' or heard == 0 then return nil end
+    redis.call('SET', KEYS[1], front, 'PX', ttl)
+    return now_us
+  end
+
+  local now_us = pass_on()
+  if now_us then
+    if second then
+      redis.call('HDEL', KEYS[5], front)
+      redis.call('ZREM', KEYS[4], front)
+      redis.call('ZREM', KEYS[3], front)
+    else
+      redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
+    end
+    return { 1, now_us }
+  end
 end
 
 -- @include mutex
