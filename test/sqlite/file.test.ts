@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { place } from 'holdfast/testing'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -181,6 +189,25 @@ describe('a disk', () => {
     expect((await engine.renew([holder]))[0]).toMatchObject({ state: 'held' })
     expect((await attempt(engine, 'another')).state).toBe('held')
   })
+
+  it.runIf(process.platform === 'linux')(
+    'that is full leaves nothing behind of those who tried to connect',
+    async () => {
+      using files = scratch()
+      const folder = join(files.folder, 'small')
+      using small = mountSmall(folder, 200)
+      if (small === undefined) return
+      const path = join(folder, 'locks.db')
+      await attempt(await open(path), 'a')
+      spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'filler')}`, 'bs=4k'])
+      const seen = () => [readdirSync('/proc/self/fd').length, readdirSync(`${path}-bells`)]
+      // SQLite keeps the first one's descriptor for the next connection.
+      await expect(open(path)).rejects.toThrow(/full/)
+      const before = seen()
+      for (let again = 0; again < 3; again++) await expect(open(path)).rejects.toThrow(/full/)
+      expect(seen()).toEqual(before)
+    },
+  )
 
   it('that is read-only is told', async () => {
     using files = scratch()

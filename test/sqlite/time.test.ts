@@ -67,6 +67,27 @@ describe('a lease in a file', () => {
     expect((await attempt(other, 'a')).state).toBe('held')
   })
 
+  it('is not cut short where its holder runs in a container with an uptime of its own', async () => {
+    using files = scratch()
+    const machine = new Machine()
+    await machine.clock.advance(600_000)
+    const container = new MachineClock({
+      monotonicUs: machine.monotonicUs,
+      wallMs: machine.wallMs,
+      boot: machine.boot,
+      uptimeUs: () => machine.uptimeUs() - 600_000_000,
+    })
+    const one = machine.engine(files.path, { machine: container })
+    engines.push(one)
+    await take(one, 'a', { ttlMs: 10_000 })
+    const other = open(machine, files.path)
+    expect((await attempt(other, 'a')).state).toBe('absent')
+    await machine.clock.advance(9_999)
+    expect((await attempt(other, 'a')).state).toBe('absent')
+    await machine.clock.advance(1)
+    expect((await attempt(other, 'a')).state).toBe('held')
+  })
+
   it('never lasts longer for its holder than for others, whenever the machine sleeps', async () => {
     using files = scratch()
     const machine = new Machine()

@@ -75,10 +75,10 @@ export class Bells {
     this.takeDown()
     const path = join(this.#folder, name)
     const bell = this.#make(path)
-    // Written once now, so that ringing needs no space on the disk.
-    writeSync(bell, STROKE, 0, 1, 0)
     this.#own = name
     this.#open.set(name, bell)
+    // Written once now, so that ringing needs no space on the disk.
+    writeSync(bell, STROKE, 0, 1, 0)
     try {
       this.#watcher = watch(path, { persistent: false }, onRing)
       this.#watcher.on('error', () => this.#unwatch())

@@ -44,9 +44,12 @@ export class MachineClock {
     return measured !== undefined && measured > knownUs + SUSPEND_US ? measured : knownUs
   }
 
-  /** For a boot that nobody has measured yet. */
+  /**
+   * For a boot that nobody has measured yet. A container may see an uptime of its own: a sum below
+   * zero would be a suspend for whoever sees the machine's.
+   */
   firstSuspendedUs(): number {
-    return this.#measure() ?? 0
+    return Math.max(0, this.#measure() ?? 0)
   }
 
   #measure(): number | undefined {

@@ -32,7 +32,11 @@ export function share(descriptor: number, { uid, gid, mode }: Rights, isNew: boo
     ((mode >> shift) & READ_WRITE) === READ_WRITE ? all << shift : 0
   const wanted = (all << 6) | (isGroups ? rightsAt(3) : 0) | rightsAt(0)
   if ((stats.mode & 0o777) === wanted) return
-  fchmodSync(descriptor, wanted | (stats.mode & SET_GROUP))
+  try {
+    fchmodSync(descriptor, wanted | (stats.mode & SET_GROUP))
+  } catch {
+    // A file system that knows no rights.
+  }
 }
 
 /** SQLite gives its log the rights of the database, but its group only when root runs it. */

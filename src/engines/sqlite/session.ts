@@ -75,7 +75,8 @@ export function openSession(parts: SessionParts): Session {
     const process = inTransaction(connection, () => {
       const fresh = upgrade(connection, path, migrations)
       const known = connection.prepare('SELECT bell FROM process').all()
-      parts.opening.bidFarewell(path, (name) => known.some((row) => row['bell'] === name))
+      const names = new Set(known.map((row) => row['bell']))
+      parts.opening.bidFarewell(path, (name) => names.has(name))
       if (startsBoot(connection, machine, fresh)) {
         if (!fresh && parts.established === before) throw otherMachineError(path)
         startBoot(connection, machine, parts.wallMicros())
