@@ -1,15 +1,15 @@
 import { join } from 'node:path'
-import { sourceOf } from '../suite/library.mjs'
+import { otherFolder, sourceOf } from '../suite/library.mjs'
 import { door } from './holdfast.mjs'
 import { bareHandoff, barePairs } from './sqlite-bare.mjs'
 
 /* Contenders on a file. `open` gets the folder, and which of how many processes this is. */
 
 /** The engine by itself, as the core calls it. */
-async function openEngine({ folder }) {
-  const { connectSqlite } = await door('engines/sqlite/index.js')
+async function openEngine({ folder }, library) {
+  const { connectSqlite } = await door('engines/sqlite/index.js', library)
   const { systemRandom } = await sourceOf('system/clock.ts')
-  const engine = await connectSqlite(join(folder, 'engine.db'))
+  const engine = await connectSqlite(fileIn(folder, 'engine', library))
   const { signal } = new AbortController()
   return {
     lock: (name) => ({
@@ -34,10 +34,10 @@ function placeOf(name, identity) {
   return { name, shape, permits: 1, identity, ...times, minHoldMs: 0, lockDelayMs: 0, about: '' }
 }
 
-async function openHoldfast({ folder }) {
-  const { createHoldfast } = await door('index.js')
-  const { connectSqlite } = await door('engines/sqlite/index.js')
-  const engine = await connectSqlite(join(folder, 'holdfast.db'))
+async function openHoldfast({ folder }, library) {
+  const { createHoldfast } = await door('index.js', library)
+  const { connectSqlite } = await door('engines/sqlite/index.js', library)
+  const engine = await connectSqlite(fileIn(folder, 'holdfast', library))
   const holdfast = createHoldfast({ engine })
   return {
     lock(name) {
@@ -48,15 +48,48 @@ async function openHoldfast({ folder }) {
   }
 }
 
+/** Each build has a file of its own. */
+function fileIn(folder, name, library) {
+  return join(folder, `${name}${library === undefined ? '' : '-other'}.db`)
+}
+
 /** A bare one has one lock, or one for each process, whatever the name. */
 const bare = (make) => async (job) => {
   const { close, ...lock } = make({ folder: job.folder, index: job.index, processes: job.size })
   return { lock: () => lock, close }
 }
 
+const other = otherFolder()
+
 export const sqliteContenders = [
   { name: 'bare transactions', kind: 'floor', engine: 'sqlite', open: bare(barePairs) },
   { name: 'bare hand-off', kind: 'floor', engine: 'sqlite', open: bare(bareHandoff) },
-  { name: 'holdfast, SQLite engine alone', kind: 'holdfast', engine: 'sqlite', open: openEngine },
-  { name: 'holdfast on SQLite', kind: 'holdfast', engine: 'sqlite', open: openHoldfast },
+  {
+    name: 'holdfast, SQLite engine alone',
+    kind: 'holdfast',
+    engine: 'sqlite',
+    open: (at) => openEngine(at),
+  },
+  {
+    name: 'holdfast on SQLite',
+    kind: 'holdfast',
+    engine: 'sqlite',
+    open: (at) => openHoldfast(at),
+  },
+  ...(other === undefined
+    ? []
+    : [
+        {
+          name: 'other build, SQLite engine alone',
+          kind: 'holdfast',
+          engine: 'sqlite',
+          open: (at) => openEngine(at, other),
+        },
+        {
+          name: 'other build on SQLite',
+          kind: 'holdfast',
+          engine: 'sqlite',
+          open: (at) => openHoldfast(at, other),
+        },
+      ]),
 ]

@@ -30,7 +30,7 @@ async function measure(bench, { processes, floor, play, columns, key }) {
     for (const one of contenders) {
       bench.note(`warming up ${one.name}`)
       crews.set(one.name, await Crew.start(one, processes, { folder }))
-      await play(crews.get(one.name), bench.warmMs / (bench.quick ? 1.5 : 3))
+      await play(crews.get(one.name), bench.quick ? bench.warmMs / 1.5 : bench.warmMs)
     }
     const results = await interleave({
       contenders,
