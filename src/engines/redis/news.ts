@@ -1,7 +1,7 @@
+import { ByIdentity, type Kept } from '../../core/by-identity.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Place, Standing } from '../../core/engine.ts'
 import { closedError } from '../../core/errors.ts'
-import { ByIdentity, type Kept } from './by-identity.ts'
 import type { ServerTime, ServerTimes } from './server-time.ts'
 
 /** Asks the core to look at once. */

@@ -215,8 +215,10 @@ export class Database {
 
   /** Does a lone call in one statement; false where that cannot be. */
   #hurry(job: Job): boolean {
-    if (job.quick === undefined || this.#around?.meta.settled !== true || !this.#seen())
-      return false
+    if (job.quick === undefined || job.lock === undefined) return false
+    const around = this.#around
+    // Where others want the lock too, not even a look at the clock is spent on this.
+    if (around?.calm.has(job.lock) !== true || !around.meta.settled || !this.#seen()) return false
     let outcome: (() => void) | undefined
     try {
       outcome = job.quick(this.#transaction())

@@ -63,7 +63,7 @@ export class SqliteEngine implements Engine {
   readonly guarantees: Guarantees = GUARANTEES
   readonly #database: Database
   readonly #settings: SqliteSettings
-  readonly #news = new News()
+  readonly #news = new News(() => this.#attend())
   readonly #listeners = new Set<(cause: EngineError) => void>()
   #net: NodeJS.Timeout | undefined
   #closed = false
@@ -105,15 +105,10 @@ export class SqliteEngine implements Engine {
     return this.#at('acquire', claim, acquire, (transaction) => quickAcquire(transaction, claim))
   }
 
-  async wait(place: Place, signal: AbortSignal): Promise<Standing> {
-    this.#assertOpen(place.name)
+  wait(place: Place, signal: AbortSignal): Promise<Standing> {
     const news = this.#news.next(place, signal)
     this.#attend()
-    try {
-      return await news
-    } finally {
-      this.#attend()
-    }
+    return news
   }
 
   async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {

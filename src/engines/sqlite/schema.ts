@@ -259,5 +259,6 @@ export function encode(text: string): string {
 }
 
 export function decode(text: string): string {
+  if (!text.includes('\u0001')) return text
   return text.replaceAll('\u0001a', '\0').replaceAll('\u0001b', '\u0001')
 }

@@ -45,10 +45,10 @@ export interface Surroundings {
 
 /** Wakes the processes of those who were granted, each once. */
 export function ring({ peers, bells, readProcess }: Surroundings, told: readonly News[]): void {
-  const rung = new Set<number>()
+  const rung: number[] = []
   for (const { grant } of told) {
-    if (grant === null || rung.has(grant.process)) continue
-    rung.add(grant.process)
+    if (grant === null || rung.includes(grant.process)) continue
+    rung.push(grant.process)
     const bell = peers.bellOf(grant.process, readProcess)
     if (bell !== undefined) bells.ring(bell)
   }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { systemRandom } from '../../system/clock.ts'
 import { ByIdentity, type Kept } from './by-identity.ts'
 
 interface Note extends Kept<Note> {
@@ -8,10 +7,14 @@ interface Note extends Kept<Note> {
 
 const note = (identity: string): Note => ({ identity, nextInBucket: undefined })
 
+/** As evenly spread as random ones. */
+const identity = (index: number): string =>
+  Math.imul(index, 0x9e3779b1).toString(16).replace('-', 'f').padStart(32, '0')
+
 describe('what is kept by identity', () => {
   it('is found until it is deleted, however many share a bucket', () => {
     const kept = new ByIdentity<Note>()
-    const notes = Array.from({ length: 5000 }, () => note(systemRandom.identity()))
+    const notes = Array.from({ length: 5000 }, (_, index) => note(identity(index)))
     for (const each of notes) kept.add(each)
     const [gone, left] = [notes.slice(0, 2500), notes.slice(2500)]
     // From the middle of buckets as well as from their ends.
