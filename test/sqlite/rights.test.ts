@@ -15,6 +15,13 @@ const rightsOf = (path: string) => {
   return `${(mode & 0o777).toString(8)} ${uid}:${gid}`
 }
 
+/** Lets Ada make a file of locks. */
+async function make(path: string): Promise<void> {
+  await using owner = await startProcess(path, ada)
+  await owner.call('close')
+  await owner.ended()
+}
+
 /** A lock that `first` gives back goes to `second`, who waits for it. */
 async function handOver(path: string, first: User | undefined, second: User | undefined) {
   await using holder = await startProcess(path, first)
@@ -31,9 +38,7 @@ describe.runIf(isRoot)('a file that several users may use', () => {
   it('serves its owner also when root was the first in it', async () => {
     using files = scratch()
     chownSync(files.folder, ada.uid, ada.uid)
-    await using owner = await startProcess(files.path, ada)
-    await owner.call('close')
-    await owner.ended()
+    await make(files.path)
     const own = `${ada.uid}:${ada.uid}`
     const rights = [`700 ${own}`, `600 ${own}`, `600 ${own}`]
     expect(await handOver(files.path, undefined, ada)).toEqual(rights)
@@ -44,9 +49,7 @@ describe.runIf(isRoot)('a file that several users may use', () => {
     using files = scratch()
     chownSync(files.folder, ada.uid, GROUP)
     chmodSync(files.folder, Number.parseInt(mode, 8))
-    await using owner = await startProcess(files.path, ada)
-    await owner.call('close')
-    await owner.ended()
+    await make(files.path)
     chownSync(files.path, ada.uid, GROUP)
     chmodSync(files.path, 0o660)
     const own = `${ada.uid}:${GROUP}`
@@ -58,9 +61,7 @@ describe.runIf(isRoot)('a file that several users may use', () => {
   it('gives nothing to a group that its user is no member of', async () => {
     using files = scratch()
     chownSync(files.folder, ada.uid, ada.uid)
-    await using owner = await startProcess(files.path, ada)
-    await owner.call('close')
-    await owner.ended()
+    await make(files.path)
     chownSync(files.path, ada.uid, GROUP)
     chmodSync(files.path, 0o660)
     await using again = await startProcess(files.path, { ...ada, groups: [] })
