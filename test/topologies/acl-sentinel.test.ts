@@ -17,12 +17,12 @@ function rightsFor(row: string): { own: string[]; sentinels: string[] } {
   const line = page.split('\n').find((each) => each.startsWith(`| ${row} `)) ?? ''
   const [, , own = '', sentinels = ''] = line.replaceAll('\\|', '!').split('|')
   const read = (cell: string) =>
-    (cell.match(/[+&][a-z!*-]+/g) ?? []).map((each) => each.replace('!', '|'))
+    (cell.match(/[+&]\+?[a-z!*-]+/g) ?? []).map((each) => each.replace('!', '|'))
   return { own: read(own), sentinels: read(sentinels) }
 }
 
 /** Without these, clients go on. */
-const dispensable = ['+client|id']
+const dispensable = ['+client|id', '&+switch-master', '+subscribe']
 
 async function refused(servers: readonly RunningServer[]): Promise<string[]> {
   const logs = await Promise.all(servers.map((server) => server.call('acl', 'log')))

@@ -27,6 +27,7 @@ export function serverFindings(info: Info, topology: string, wanted = 0): Findin
     ...connections(info),
     ...saving(info),
     ...replicas(info, wanted),
+    ...secondPrimary(info, topology, wanted),
     ...cluster(info, topology),
   ]
 }
@@ -141,6 +142,23 @@ function replicas(info: Info, wanted: number): Finding[] {
           : `The server answers before its replicas (${linked}) have what it wrote.`,
       endangers: 'A replica that is promoted may lack the newest locks: two holders at once.',
       advice: 'Let the resource refuse smaller fences than the largest it saw.',
+    },
+  ]
+}
+
+/** With either, a primary that the Sentinels have replaced and that nobody follows grants nothing. */
+function secondPrimary(info: Info, topology: string, wanted: number): Finding[] {
+  if (topology !== 'sentinel' || info.get('role') !== 'master') return []
+  if (wanted > 0 || info.has('min_slaves_good_slaves')) return []
+  return [
+    {
+      code: 'second-primary',
+      severity: 'warning',
+      seen: 'min-replicas-to-write is 0, and replicas.min is not set.',
+      endangers:
+        'A primary that comes back after a failover grants locks beside the new one, until the ' +
+        'Sentinels make it a replica: two holders at once.',
+      advice: 'Set replicas.min, or min-replicas-to-write on every server; check fences.',
     },
   ]
 }

@@ -7,6 +7,7 @@ import { ClusterPort } from './cluster-port.ts'
 import type { Connection, Dial, Purpose, Watcher } from './connection.ts'
 import { failureOf, NotSent } from './failure.ts'
 import { framedSender } from './ioredis-frame.ts'
+import { SwitchNews } from './switch-news.ts'
 
 /** What is needed of a `Redis` or `Cluster` of ioredis 5 or 6. */
 export interface IoredisClient {
@@ -20,10 +21,22 @@ export interface IoredisClient {
 interface Options {
   readonly db?: number
   readonly keyPrefix?: string | Uint8Array
-  readonly sentinels?: readonly unknown[] | null
   readonly disableClientInfo?: boolean
   readonly tls?: { readonly servername?: string }
+  readonly name?: string
+  readonly family?: number
+  readonly sentinels?: readonly Partial<SentinelAddress>[] | null
+  readonly sentinelUsername?: string | null
+  readonly sentinelPassword?: string | null
+  readonly sentinelTLS?: object
+  readonly natMap?: NatMap | null
 }
+
+interface SentinelAddress extends Address {
+  readonly family: number
+}
+
+type NatMap = Readonly<Record<string, Address>> | ((name: string) => Address | null | undefined)
 
 interface Stream {
   cork(): void
@@ -48,10 +61,6 @@ type StartupNode = string | number | (Partial<Address> & Options)
 interface Cluster extends Omit<Redis, 'duplicate' | 'options'> {
   readonly options: Options & {
     readonly redisOptions?: Options
-    readonly natMap?:
-      | Readonly<Record<string, Address>>
-      | ((key: string) => Address | null | undefined)
-      | null
   }
   readonly startupNodes?: readonly StartupNode[]
   readonly connectionPool?: { findOrCreate(node: object): Redis }
@@ -70,13 +79,26 @@ export function ioredisPort(client: IoredisClient, options: PortOptions): RedisP
 function singlePort(client: IoredisClient, options: PortOptions): RedisPort {
   const pattern = client as unknown as Redis
   const isSentinel = (pattern.options.sentinels ?? []).length > 0
+  const news = isSentinel ? switchNews(pattern, options) : undefined
   const dial =
     (purpose: Purpose): Dial =>
     (watcher) => {
       // What the user selected last is seen on the connection, not in the options.
       const db = pattern.condition?.select ?? pattern.options.db ?? 0
-      const overrides = { ...safeOptions(options), enableReadyCheck: isSentinel }
-      return new IoredisConnection(pattern.duplicate(overrides), watcher, db, purpose)
+      const connect = (overrides: object): Connection => {
+        const redis = pattern.duplicate({ ...safeOptions(options), ...overrides })
+        return new IoredisConnection(redis, watcher, db, purpose)
+      }
+      if (news === undefined) return connect({ enableReadyCheck: false })
+      let named = ''
+      // The address that is translated last is the primary's, as the Sentinel knows it.
+      const natMap = (name: string): Address | null => {
+        named = name
+        return translate(pattern.options.natMap, name)
+      }
+      // The check looks at the role.
+      const overrides = { enableReadyCheck: true, natMap, sentinels: news.order }
+      return news.guard(connect(overrides), watcher, () => named)
     }
   return new ClientPort(
     {
@@ -85,9 +107,37 @@ function singlePort(client: IoredisClient, options: PortOptions): RedisPort {
       keyPrefix: ioredisPrefix(client),
       dialCommands: dial('commands'),
       dialSubscriptions: dial('subscriptions'),
+      close: () => news?.close(),
     },
     options,
   )
+}
+
+/**
+ * The library's own `failoverDetector` asks each Sentinel over connections that it forgets to close
+ * when the primary's ends, writes to the console when one fails, and heeds what is said of others.
+ */
+function switchNews(pattern: Redis, options: PortOptions): SwitchNews<Partial<SentinelAddress>> {
+  const own = pattern.options
+  return new SwitchNews(options, {
+    name: own.name ?? '',
+    sentinels: own.sentinels ?? [],
+    dial: (sentinel) => (watcher) => {
+      const redis = pattern.duplicate({
+        ...safeOptions(options),
+        enableReadyCheck: false,
+        sentinels: null,
+        host: sentinel.host,
+        port: sentinel.port ?? 26_379,
+        path: undefined,
+        family: sentinel.family ?? own.family,
+        username: own.sentinelUsername ?? null,
+        password: own.sentinelPassword ?? null,
+        tls: own.sentinelTLS,
+      })
+      return new IoredisConnection(redis, watcher, 0, 'commands')
+    },
+  })
 }
 
 function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
@@ -113,14 +163,17 @@ function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
       keyPrefix: ioredisPrefix(client),
       seeds: () => seedsOf(pattern),
       translate(address) {
-        const name = nameOf(address)
-        const mapped = typeof natMap === 'function' ? natMap(name) : natMap?.[name]
+        const mapped = translate(natMap, nameOf(address))
         return mapped ? { host: mapped.host, port: Number(mapped.port) } : address
       },
       dial,
     },
     options,
   )
+}
+
+function translate(natMap: NatMap | null | undefined, name: string): Address | null {
+  return (typeof natMap === 'function' ? natMap(name) : natMap?.[name]) ?? null
 }
 
 /**

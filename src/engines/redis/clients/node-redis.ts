@@ -4,6 +4,7 @@ import { type Address, nameOf } from './cluster-map.ts'
 import { ClusterPort } from './cluster-port.ts'
 import type { Connection, Dial, Purpose, Watcher } from './connection.ts'
 import { NotSent } from './failure.ts'
+import { Guide, guided, type SentinelClient, settle } from './node-redis-guide.ts'
 
 /** What is needed of a client of node-redis 5 or 6: one server, Cluster or Sentinel. */
 export interface NodeRedisClient {
@@ -51,16 +52,6 @@ interface ClusterClient extends Duplicable<ClusterClient> {
   nodeClient(node: unknown): Promise<Client> | Client
 }
 
-interface SentinelClient extends Omit<Duplicable<SentinelClient>, 'duplicate'> {
-  readonly isOpen: boolean
-  readonly _keyPrefix?: string
-  /** Since version 6. */
-  duplicate?(overrides: object): SentinelClient
-  getMasterNode(): Address | undefined
-  /** Runs a function with the connection to the primary that the client has itself. */
-  _execute<T>(isReadonly: boolean, use: (client: Client) => Promise<T>): Promise<T>
-}
-
 /** Type bytes of RESP3, mapped to what RESP2 would have sent; strings and numbers as they are. */
 const TYPE_MAPPING = { 37: Array, 126: Array, 44: String, 40: String }
 
@@ -91,7 +82,8 @@ export function nodeRedisPrefix(client: NodeRedisClient): string {
     const { defaults, keyPrefix } = (client as unknown as ClusterClient)._options ?? {}
     return keyPrefix ?? defaults?.keyPrefix ?? ''
   }
-  if ('getMasterNode' in client) return (client as unknown as SentinelClient)._keyPrefix ?? ''
+  if ('getMasterNode' in client)
+    return (client as unknown as SentinelClient<Client>)._keyPrefix ?? ''
   return (client as unknown as Client).options?.keyPrefix ?? ''
 }
 
@@ -153,7 +145,7 @@ function rootAddress({ url, socket = {} }: { url?: string; socket?: Partial<Addr
 }
 
 function sentinelPort(client: NodeRedisClient, options: PortOptions): RedisPort {
-  const pattern = client as unknown as SentinelClient
+  const pattern = client as unknown as SentinelClient<Client>
   const guide = new Guide(pattern)
   const like = once(async () => {
     const found = await guide.open()
@@ -162,11 +154,14 @@ function sentinelPort(client: NodeRedisClient, options: PortOptions): RedisPort 
   })
   const dial: Dial = (watcher) =>
     new LateConnection(async () => {
+      const model = await like()
+      // Nothing is waited for from here on: a change must not come in between.
       const found = await guide.open()
       const primary = found.getMasterNode()
       if (!primary) throw new NotSent('the Sentinels know no primary')
       const { host, port } = primary
-      return singleConnection(await like(), watcher, options, { host, port, role: 'master' })
+      const place: Place = { host, port, role: 'master' }
+      return guided(found, watcher, singleConnection(model, watcher, options, place))
     })
   return new ClientPort(
     {
@@ -181,51 +176,6 @@ function sentinelPort(client: NodeRedisClient, options: PortOptions): RedisPort 
   )
 }
 
-/** Knows who is the primary: the user's Sentinel client while it is open, else one like it. */
-class Guide {
-  readonly #pattern: SentinelClient
-  #own: { client: SentinelClient; connected: Promise<unknown> } | undefined
-  #closed = false
-
-  constructor(pattern: SentinelClient) {
-    this.#pattern = pattern
-  }
-
-  async open(): Promise<SentinelClient> {
-    if (this.#pattern.isOpen || this.#closed) return this.#pattern
-    if (!this.#own) {
-      if (!this.#pattern.duplicate) {
-        throw new NotSent(
-          'a Sentinel client of node-redis 5 cannot be duplicated: connect it before its first ' +
-            'use by Holdfast, and keep it open',
-        )
-      }
-      const client = this.#pattern.duplicate({ commandOptions: undefined })
-      client.on('error', () => {})
-      this.#own = { client, connected: client.connect() }
-    }
-    const { client, connected } = this.#own
-    try {
-      await connected
-    } catch (error) {
-      this.#forget()
-      throw error
-    }
-    return client
-  }
-
-  close(): void {
-    this.#closed = true
-    this.#forget()
-  }
-
-  #forget(): void {
-    const own = this.#own
-    this.#own = undefined
-    if (own) settle(() => own.client.destroy())
-  }
-}
-
 /** Remembers what was made, but no failure. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined
@@ -235,16 +185,6 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
       throw error
     })
     return made
-  }
-}
-
-/** Ends something whatever state it is in. */
-function settle(end: () => unknown): void {
-  try {
-    const ending = end()
-    if (ending instanceof Promise) ending.catch(() => {})
-  } catch {
-    // Version 5 throws when the connection has ended already.
   }
 }
 
