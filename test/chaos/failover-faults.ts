@@ -41,13 +41,10 @@ async function bySentinels({ ground }: Scene): Promise<Struck> {
   const old = await sentinel.whole()
   const from = moment()
   await old.kill()
-  const next = await sentinel.promoted(old)
+  await sentinel.promoted(old)
   const healed = moment()
   await old.start()
-  // Left to the Sentinels it would be a second primary for 8 s and more, which breaks more than a
-  // failover does; docs/guarantees.md says what.
-  await old.call('replicaof', next.host, next.port)
-  // On a busy machine they may have failed over once more meanwhile, and back to it.
+  // It is a second primary until the Sentinels make it a replica, 8 s and more.
   await sentinel.whole()
   return { from, until: healed }
 }

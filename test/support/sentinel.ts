@@ -88,6 +88,16 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Runn
   }
 }
 
+/** Lets no replica follow any more. One that is only frozen still reads what was under way. */
+export async function detachReplicas(primary: RunningServer): Promise<void> {
+  await primary.call('acl', 'setuser', 'default', '-psync', '-sync')
+  await primary.call('client', 'kill', 'type', 'replica')
+  await until(
+    async () => (await primary.cli('info', 'replication')).includes('connected_slaves:0'),
+    { what: 'the replicas to be cut off' },
+  )
+}
+
 /** By which port the others know a server. */
 type Ports = Map<RunningServer, number>
 type Start = (tls: readonly string[]) => Promise<RunningServer>

@@ -2,9 +2,10 @@ import type { Finding } from 'holdfast'
 import { connect } from 'holdfast'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningCluster, startCluster } from '../support/cluster.ts'
+import { startSentinel } from '../support/sentinel.ts'
 import { startReplica, startServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
-import { openCluster } from './support.ts'
+import { openCluster, openSentinel } from './support.ts'
 
 /** With these, nothing endangers a promise. */
 const SOUND = ['--appendonly', 'yes', '--appendfsync', 'always']
@@ -109,5 +110,27 @@ describe('a diagnosis where replicas must have a lease', () => {
     const note = 'Holdfast waits for 1 of the 2 replicas of the server.'
     expect(await look(1)).toEqual([`note asynchronous-replicas: ${note}`])
     expect([first.running, second.running]).toEqual([true, true])
+  })
+})
+
+describe('a diagnosis behind Sentinels', () => {
+  it('warns of a second primary until replicas are needed to grant', async () => {
+    await using group = await startSentinel({ replicas: 1, downAfterMs: 30_000, args: SOUND })
+    const look = async (replicas: object): Promise<string[]> => {
+      const one = await openSentinel('a URL', group, replicas)
+      try {
+        return told(await one.holdfast.diagnose())
+      } finally {
+        await one.close()
+      }
+    }
+    const seen = 'min-replicas-to-write is 0, and replicas.min is not set.'
+    const warning = `warning second-primary: ${seen}`
+    expect(await look({})).toContain(warning)
+    expect(await look({ replicas: { min: 1 } })).toEqual([])
+    const primary = await group.primary()
+    await primary.call('config', 'set', 'min-replicas-to-write', 1)
+    await until(async () => !(await look({})).includes(warning), { what: 'the setting to count' })
+    expect(await look({})).toEqual([])
   })
 })

@@ -1,22 +1,11 @@
 import type { Lease } from 'holdfast'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type RunningSentinel, startSentinel } from '../support/sentinel.ts'
-import type { RunningServer } from '../support/servers.ts'
+import { detachReplicas, type RunningSentinel, startSentinel } from '../support/sentinel.ts'
 import { describeTwoServers } from '../support/servers-under-test.ts'
 import { until } from '../support/until.ts'
 import { Judge, openSentinel, type Told, type Way, ways } from './support.ts'
 
 const TTL_MS = 8000
-
-/** Lets no replica follow any more. One that is only frozen still reads what was under way. */
-async function detachReplicas(primary: RunningServer): Promise<void> {
-  await primary.call('acl', 'setuser', 'default', '-psync', '-sync')
-  await primary.call('client', 'kill', 'type', 'replica')
-  await until(
-    async () => (await primary.cli('info', 'replication')).includes('connected_slaves:0'),
-    { what: 'the replicas to be cut off' },
-  )
-}
 
 describeTwoServers('behind Sentinels', (name) => {
   let group: RunningSentinel
