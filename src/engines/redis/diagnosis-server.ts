@@ -146,7 +146,7 @@ function replicas(info: Info, wanted: number): Finding[] {
   ]
 }
 
-/** With either, a primary that the Sentinels have replaced and that nobody follows grants nothing. */
+/** With either, a primary that nobody follows any more after a failover grants nothing. */
 function secondPrimary(info: Info, topology: string, wanted: number): Finding[] {
   if (topology !== 'sentinel' || info.get('role') !== 'master') return []
   if (wanted > 0 || info.has('min_slaves_good_slaves')) return []
