@@ -205,14 +205,16 @@ export class Acquisition implements Tended {
         told.ahead = waiting.ahead
         traces.waiting(told)
       }
-      events.emit('waiting', {
-        name: this.place.name,
-        identity: this.place.identity,
-        kind: this.place.shape.kind,
-        permits: this.place.permits,
-        ahead: waiting.ahead,
-        occupant: this.#occupant,
-      })
+      if (events.heard('waiting')) {
+        events.emit('waiting', {
+          name: this.place.name,
+          identity: this.place.identity,
+          kind: this.place.shape.kind,
+          permits: this.place.permits,
+          ahead: waiting.ahead,
+          occupant: this.#occupant,
+        })
+      }
     }
     const aliveMs = this.place.waitTtlMs / 3
     const soon = waiting.lookMs < aliveMs

@@ -19,7 +19,7 @@ import { diagnoseServers } from './diagnosis.ts'
 import { Ears } from './ears.ts'
 import { passing, unreadable } from './failure.ts'
 import { patience, renewInGroups } from './groups.ts'
-import { type LockKeys, lockKeys, slotOfKey } from './keys.ts'
+import { keysOf, type LockKeys, slotOfKey } from './keys.ts'
 import { listLocks } from './list.ts'
 import { News } from './news.ts'
 import { enlistAt } from './node-lists.ts'
@@ -58,11 +58,13 @@ export class RedisEngine implements Engine {
   readonly #times: ServerTimes
   readonly #news: News
   readonly #ears: Ears
+  readonly #keys: (name: string) => LockKeys
   #closing: Promise<void> | undefined
 
   constructor(port: RedisPort, settings: RedisSettings, replicas?: ReplicaWrites) {
     this.#port = port
     this.#settings = settings
+    this.#keys = keysOf(settings.prefix, port.keyPrefix)
     this.#requests = new Requests(port, settings.commandTimeoutMs, replicas)
     this.#times = new ServerTimes(settings.clock)
     this.#news = new News(settings.clock, this.#times)
@@ -383,10 +385,6 @@ export class RedisEngine implements Engine {
   #channel({ name }: Place): string {
     const { channel, prefix } = this.#settings
     return this.#port.channelFor(channel, prefix + name)
-  }
-
-  #keys(name: string): LockKeys {
-    return lockKeys(this.#settings.prefix, name, this.#port.keyPrefix)
   }
 
   #occupied(name: string, wanted: Shape, type: Reply | undefined): ShapeError {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { lockKeys, slotOf } from './keys.ts'
+import { keysOf, lockKeys, slotOf } from './keys.ts'
 
 /** The slot of a key by the words of the specification, apart from the code under test. */
 function slotOfKey(key: string): number {
@@ -31,6 +31,14 @@ describe('the keys of a lock', () => {
       holders: '{holdfast:a b}~holders',
       leases: '{holdfast:a b}~leases',
     })
+  })
+
+  it('are those of the name that is asked for, whichever came before', () => {
+    const keys = keysOf('p:', '{app}')
+    for (const name of ['a', 'a', 'b', 'a', '']) {
+      expect(keys(name)).toEqual(lockKeys('p:', name, '{app}'))
+    }
+    expect(keys('a')).toBe(keys('a'))
   })
 
   it('keep a hash tag that the name has', () => {

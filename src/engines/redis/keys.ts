@@ -45,6 +45,18 @@ export function lockKeys(prefix: string, name: string, clientPrefix: string): Lo
   }
 }
 
+/**
+ * Finds the keys of locks by name, and keeps the last ones. Who waits for a lock asks for the same
+ * keys again and again, and texts that were just put together are copied once more to be sent.
+ */
+export function keysOf(prefix: string, clientPrefix: string): (name: string) => LockKeys {
+  let last: { readonly name: string; readonly keys: LockKeys } | undefined
+  return (name) => {
+    if (last?.name !== name) last = { name, keys: lockKeys(prefix, name, clientPrefix) }
+    return last.keys
+  }
+}
+
 /** A key in the slot of another one, named after it. It is no part of a lock. */
 export function markKey(key: string, clientPrefix: string): string {
   const tag = tagFor(clientPrefix, key)
