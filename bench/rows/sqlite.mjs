@@ -28,10 +28,10 @@ async function measure(bench, { processes, floor, play, columns, key }) {
   try {
     lay(folder, processes)
     for (const one of contenders) {
-      bench.note(`warming up ${one.name}`)
+      bench.note(`starting ${one.name}`)
       crews.set(one.name, await Crew.start(one, processes, { folder }))
-      await play(crews.get(one.name), bench.quick ? bench.warmMs / 1.5 : bench.warmMs)
     }
+    await warmUp([...crews.values()], play, bench)
     const results = await interleave({
       contenders,
       rounds: bench.rounds(5, 21),
@@ -53,6 +53,19 @@ async function measure(bench, { processes, floor, play, columns, key }) {
   } finally {
     await Promise.all([...crews.values()].map((crew) => crew.stop()))
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * By turns, as they are measured: code that rests while all the others warm up is thrown away, and
+ * whoever began would be the coldest.
+ */
+async function warmUp(crews, play, bench) {
+  const forMs = bench.quick ? bench.warmMs / 1.5 : bench.warmMs
+  const parts = Math.max(1, Math.round(forMs / 1000))
+  for (let part = 0; part < parts; part++) {
+    bench.note(`warming up, ${part + 1} of ${parts}`)
+    for (const crew of crews) await play(crew, forMs / parts)
   }
 }
 
