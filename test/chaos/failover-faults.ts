@@ -76,8 +76,11 @@ async function takeover(scene: Scene): Promise<Struck> {
   const lock = oneOf(random, locks)
   if (cluster === undefined || lock === undefined) throw new Error('there is no Cluster')
   const old = await cluster.primaryOf(`holdfast:${lock}`)
-  const [replica] = await cluster.replicasOf(old)
-  if (replica === undefined) throw new Error('a primary has no replica')
+  // The last one to be taken over may be seen as a replica by itself alone so far.
+  const replica = await until(async () => (await cluster.replicasOf(old))[0], {
+    what: 'the primary to have a replica',
+    timeoutMs: 20_000,
+  })
   const from = moment()
   await replica.server.call('cluster', 'failover', 'takeover')
   await until(async () => (await old.server.cli('info', 'replication')).includes('role:slave'), {
