@@ -1,7 +1,7 @@
 import { EngineError, HoldfastError, type Outcome } from '../../core/errors.ts'
 
 /** SQLite's primary result codes that the engine treats in their own way. */
-const CODE = { busy: 5, locked: 6, readonly: 8, full: 13 } as const
+const CODE = { busy: 5, locked: 6, readonly: 8, full: 13, protocol: 15 } as const
 
 const BUSY =
   'other processes were in the file all the time; look for one that is stopped, or for a program ' +
@@ -18,6 +18,7 @@ const ADVICE: Readonly<Record<number, string>> = {
   14:
     'the file cannot be opened; check that this user may read and write it and its folder, and ' +
     'that this process may open more files',
+  15: BUSY,
   26: 'the file is no SQLite database; give the path of a new file, or remove this one',
 }
 
@@ -45,7 +46,8 @@ export function resultCode(error: unknown): number | undefined {
 /** Another process is in the file. */
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error)
-  return code === CODE.busy || code === CODE.locked
+  // `SQLITE_PROTOCOL` says that a process lost the race for the log's locks too often.
+  return code === CODE.busy || code === CODE.locked || code === CODE.protocol
 }
 
 /** Worth another try in a moment: nothing was done. */
