@@ -34,7 +34,7 @@ export interface LeaseOptions {
 
 /** How often and how long a process may keep a mutex among its own callers. */
 export interface HandoverOptions {
-  /** Most passes before the lock goes back to the line. 1 to 1000; 100 by default. */
+  /** Most passes before the lock goes back to the line. 1 to 1000; 200 by default. */
   readonly passes?: number
   /** No pass later than this after the grant. 1 to 2147483647; 100 by default. */
   readonly withinMs?: number
@@ -129,9 +129,9 @@ export function leaseSettings(
 export function handoverLimits(options: MutexOptions | undefined): HandoverLimits | undefined {
   const handover: unknown = options?.handover
   if (handover === undefined || handover === false) return undefined
-  if (handover === true) return { passes: 100, withinMs: 100 }
+  if (handover === true) return { passes: 200, withinMs: 100 }
   checkObject('handover', handover)
-  const { passes = 100, withinMs = 100 } = handover as HandoverOptions
+  const { passes = 200, withinMs = 100 } = handover as HandoverOptions
   checkWhole('handover.passes', passes, 1, 1000)
   checkWhole('handover.withinMs', withinMs, 1, MAX_MS)
   return { passes, withinMs }
