@@ -12,6 +12,11 @@ export interface Kept<T> {
  */
 export class ByIdentity<T extends Kept<T>> {
   readonly #buckets: (T | undefined)[] = Array.from({ length: BUCKETS })
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
 
   get(identity: string): T | undefined {
     let kept = this.#buckets[bucketOf(identity)]
@@ -24,6 +29,7 @@ export class ByIdentity<T extends Kept<T>> {
     const bucket = bucketOf(kept.identity)
     kept.nextInBucket = this.#buckets[bucket]
     this.#buckets[bucket] = kept
+    this.#size += 1
   }
 
   delete(identity: string): void {
@@ -34,6 +40,7 @@ export class ByIdentity<T extends Kept<T>> {
         if (before === undefined) this.#buckets[bucket] = kept.nextInBucket
         else before.nextInBucket = kept.nextInBucket
         kept.nextInBucket = undefined
+        this.#size -= 1
         return
       }
       before = kept
@@ -42,6 +49,7 @@ export class ByIdentity<T extends Kept<T>> {
 
   clear(): void {
     this.#buckets.fill(undefined)
+    this.#size = 0
   }
 
   /** All that are kept now, in no order. */

@@ -51,6 +51,22 @@ describeServers('a handoff', (name) => {
     expect((await calls()) - before).toBe(1)
   })
 
+  it('is told by the answer to the release where holder and waiter are in one process', async () => {
+    const [a, b] = [await holdfast(), await holdfast()]
+    const published = () => timesRun(server, 'publish')
+    let lease = await a.mutex('m').acquire()
+    const own = a.mutex('m').acquire()
+    await waiting(a, 1)
+    const other = b.mutex('m').acquire()
+    await waiting(a, 2)
+    await lease.release()
+    lease = await own
+    expect(await published()).toBe(0)
+    await lease.release()
+    lease = await other
+    expect(await published()).toBe(1)
+  })
+
   it('needs no right to publish', async () => {
     await server.call('acl', 'setuser', 'quiet', 'on', '>pw', '~*', '+@all', 'resetchannels')
     const url = server.url.replace('redis://', 'redis://quiet:pw@')

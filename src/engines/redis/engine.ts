@@ -67,10 +67,9 @@ export class RedisEngine implements Engine {
     this.#keys = keysOf(settings.prefix, port.keyPrefix)
     this.#requests = new Requests(port, settings.commandTimeoutMs, replicas)
     this.#times = new ServerTimes(settings.clock)
-    this.#news = new News(settings.clock, this.#times)
+    this.#news = new News(settings.clock, this.#times, { final: replicas === undefined })
     this.#ears = new Ears(port, settings.clock, settings.commandTimeoutMs, {
-      // Where replicas must have a grant, a push does not say that they do.
-      message: (text, server) => this.#news.deliver(text, replicas ? undefined : server),
+      message: (text, server) => this.#news.deliver(text, server),
       ready: () => this.#news.lookAll(),
     })
     for (const each of [port, replicas]) each?.onBreak((server) => this.#times.forget(server))
@@ -319,12 +318,20 @@ export class RedisEngine implements Engine {
   }
 
   async #leave(place: Place, force = false): Promise<boolean> {
-    const terms = { keepMs: this.#settings.fenceTtlMs, force }
+    const channel = this.#news.isEmpty ? undefined : this.#channel(place)
+    const terms = { keepMs: this.#settings.fenceTtlMs, force, channel }
     const call = recipeOf(place.shape).release(this.#keys(place.name), place, terms)
     const sentAt = this.#settings.clock.now()
-    const { reply, server } = await this.#requests.run('release', call, place.name)
-    if (reply.length > 1) this.#times.of(server).told(sentAt, number(reply[1]))
-    return reply[0] === 1
+    try {
+      const { reply, server } = await this.#requests.run('release', call, place.name)
+      if (reply.length > 1) this.#times.of(server).told(sentAt, number(reply[1]))
+      if (reply.length > 2) this.#news.deliver(text(reply[2]), server)
+      return reply[0] === 1
+    } catch (error) {
+      // The answer that is lost may have told of a grant.
+      if (channel !== undefined) this.#news.lookAll()
+      throw error
+    }
   }
 
   async inspect(name: string): Promise<LockState | null> {

@@ -11,7 +11,7 @@ function world() {
   const clock = new SimulatedClock(1000)
   const times = new ServerTimes(clock)
   times.of('').told(1000, 50_000_000)
-  const news = new News(clock, times)
+  const news = new News(clock, times, { final: true })
   const controller = new AbortController()
   return { clock, times, news, controller, next: () => news.next(place, controller.signal) }
 }

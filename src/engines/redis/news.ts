@@ -28,11 +28,14 @@ export class News {
   readonly #expected = new ByIdentity<Expected>()
   readonly #clock: Clock
   readonly #serverTimes: ServerTimes
+  readonly #final: boolean
   #closed = false
 
-  constructor(clock: Clock, serverTimes: ServerTimes) {
+  /** `final` is false where replicas must have a grant: a message does not say that they do. */
+  constructor(clock: Clock, serverTimes: ServerTimes, { final }: { final: boolean }) {
     this.#clock = clock
     this.#serverTimes = serverTimes
+    this.#final = final
   }
 
   /** Starts to keep news for a place. Called before its request is sent: the push may be faster. */
@@ -42,6 +45,11 @@ export class News {
     const expected = new Expected(place)
     this.#expected.add(expected)
     return expected
+  }
+
+  /** Whether no place of this process may be told anything. */
+  get isEmpty(): boolean {
+    return this.#expected.size === 0
   }
 
   forget(identity: string): void {
@@ -69,7 +77,8 @@ export class News {
    * look. The time in it is of the clock of `server`; without one, a grant only says: look.
    */
   deliver(text: string, server: string | undefined): void {
-    const time = server === undefined ? undefined : this.#serverTimes.of(server)
+    const told = this.#final && server !== undefined
+    const time = told ? this.#serverTimes.of(server) : undefined
     for (const line of text.split('\n')) this.#read(line, time)
   }
 

@@ -18,10 +18,17 @@ interface Terms {
   readonly channel: string
 }
 
+interface ReleaseTerms {
+  readonly keepMs: number
+  readonly force: boolean
+  /** Of this process, where others of its places may wait for the lock. */
+  readonly channel: string | undefined
+}
+
 /** How a kind of lock lies on the server, and by which scripts it is served. */
 export interface Recipe {
   acquire(keys: LockKeys, claim: Claim, terms: Terms): Call
-  release(keys: LockKeys, place: Place, terms: { keepMs: number; force: boolean }): Call
+  release(keys: LockKeys, place: Place, terms: ReleaseTerms): Call
   renew(places: readonly { keys: LockKeys; place: Place }[], terms: { keepMs: number }): Call
 }
 
@@ -32,13 +39,10 @@ const MUTEX: Recipe = {
     keys: lineOf(keys),
     args: takeArguments(claim, terms),
   }),
-  release: (keys, { identity, minHoldMs, lockDelayMs }, { keepMs, force }) => ({
+  release: (keys, place, terms) => ({
     script: scripts.release,
     keys: lineOf(keys),
-    args:
-      force || minHoldMs > 0 || lockDelayMs > 0
-        ? [identity, keepMs, force ? 1 : 0, minHoldMs, lockDelayMs]
-        : [identity, keepMs],
+    args: leaveArguments(place, terms),
   }),
   renew: (places, { keepMs }) => ({
     script: scripts.renew,
@@ -106,6 +110,14 @@ function takeArguments(claim: Claim, { keepMs, notAfterMs, channel }: Terms): Ar
   if (minHoldMs > 0) args.push(fence, minHoldMs)
   else if (fence > 0) args.push(fence)
   return args
+}
+
+function leaveArguments(place: Place, { keepMs, force, channel }: ReleaseTerms): Arguments {
+  const { identity, minHoldMs, lockDelayMs } = place
+  if (force || minHoldMs > 0 || lockDelayMs > 0) {
+    return [identity, keepMs, force ? 1 : 0, minHoldMs, lockDelayMs]
+  }
+  return channel === undefined ? [identity, keepMs] : [identity, keepMs, channel]
 }
 
 function claimArguments(claim: Claim, terms: Terms): Arguments {

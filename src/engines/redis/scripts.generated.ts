@@ -818,12 +818,12 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '083bec9cc54902c538c301982fb9529be7503b79',
+  sha1: '2aae5f6d255bf917c2d57c52cf56041e5b63e3b7',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'keep_ms', 'force', 'min_hold_ms', 'lock_delay_ms'],
   source: `local identity = ARGV[1]
 local holder = redis.pcall('GET', KEYS[1])
-if holder == identity and not ARGV[3] then
+if holder == identity and not ARGV[4] then
 if redis.call('EXISTS', KEYS[3]) == 0 then
 redis.call('DEL', KEYS[1])
 return 1
@@ -844,13 +844,17 @@ if last and (last.err or (tonumber(string.match(last, '^%d+')) or 0) >= now_us) 
 if not last.err then redis.call('SET', KEYS[2], last, 'PX', keep) end
 return nil
 end
+local message = front .. ' ' .. fence .. ' ' .. fence .. ' ' .. ttl
+if channel ~= ARGV[3] then
 local send = string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH'
-local heard = redis.pcall(send, channel, front .. ' ' .. fence .. ' ' .. fence .. ' ' .. ttl)
+local heard = redis.pcall(send, channel, message)
 if type(heard) ~= 'number' or heard == 0 then return nil end
-redis.call('SET', KEYS[1], front, 'PX', ttl)
-return now_us
+message = nil
 end
-local now_us = pass_on()
+redis.call('SET', KEYS[1], front, 'PX', ttl)
+return now_us, message
+end
+local now_us, message = pass_on()
 if now_us then
 if second then
 redis.call('HDEL', KEYS[5], front)
@@ -859,7 +863,7 @@ redis.call('ZREM', KEYS[3], front)
 else
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 end
-return { 1, now_us }
+return { 1, now_us, message }
 end
 end
 ${nowLua}${drawLua}${lineLua}${mutexLua}local keys, keep = keys_at(1, 5), tonumber(ARGV[2])

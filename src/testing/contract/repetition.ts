@@ -11,6 +11,7 @@ import {
   holders,
   join,
   look,
+  outcome,
   place,
   placesOf,
   processes,
@@ -114,6 +115,20 @@ function released({ describe, property }: Suite, form: Form): void {
 function lost({ describe, property }: Suite, form: Form): void {
   const needs = { kinds: [form.shape.kind], loseReply: true } as const
   describe(`repetition: ${form.title}: lost answers`, () => {
+    property('tells its own waiter all the same', { ...needs, push: true }, async (world) => {
+      const [a] = await processes(world, 1)
+      const make = placesOf(form)
+      const [holder, waiter] = [make(), make()]
+      await take(a!, holder)
+      await queue(a!, waiter)
+      const news = a!.wait(waiter, new AbortController().signal)
+      await loseOnce(world, a!, () => a!.release(holder))
+      // That it is granted, or that a look is due, which finds it.
+      const told = await outcome(world, news)
+      assert.ok(told.state === 'held' || (told.state === 'waiting' && told.lookMs === 0))
+      asHeld(await look(a!, waiter))
+    })
+
     property('is granted once, and no longer than for its lease', needs, async (world) => {
       const [a, b] = await processes(world, 2)
       const make = placesOf(form)

@@ -1,14 +1,15 @@
 -- Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step.
 -- KEYS: lock, fence, line, alive, places
 -- ARGV: identity, keep_ms, force, min_hold_ms, lock_delay_ms
--- The last three are left out where all of them are 0.
+-- The last three are left out where all of them are 0. The channel of the caller may then stand in
+-- their place, where waiters of its process may be: a grant to one of them is told by reply.
 -- Returns 1 where the identity held the lock and nobody waits; else whether the identity was there
--- (1 or 0), and now us.
+-- (1 or 0), and now us; and the message of a grant that is told by reply.
 
 local identity = ARGV[1]
 local holder = redis.pcall('GET', KEYS[1])
 
-if holder == identity and not ARGV[3] then
+if holder == identity and not ARGV[4] then
   -- Nothing here depends on the time, and to ask for it would cost as much as the rest.
   if redis.call('EXISTS', KEYS[3]) == 0 then
     redis.call('DEL', KEYS[1])
@@ -17,7 +18,8 @@ if holder == identity and not ARGV[3] then
   local front, second = unpack(redis.call('ZRANGE', KEYS[3], '0', '1'))
 
   -- Makes the first waiter the holder, where that takes no more than most waiters need, and returns
-  -- the time. Where it returns nil it has at most used up a fence.
+  -- the time, and the message where it is to be told by reply. Where it returns nil it has at most
+  -- used up a fence.
   local function pass_on()
     -- With neither a delay nor a minimum hold.
     local ttl, channel, about = string.match(redis.call('HGET', KEYS[5], front) or '',
@@ -36,15 +38,19 @@ if holder == identity and not ARGV[3] then
       if not last.err then redis.call('SET', KEYS[2], last, 'PX', keep) end
       return nil
     end
-    -- As publish does.
-    local send = string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH'
-    local heard = redis.pcall(send, channel, front .. ' ' .. fence .. ' ' .. fence .. ' ' .. ttl)
-    if type(heard) ~= 'number' or heard == 0 then return nil end
+    local message = front .. ' ' .. fence .. ' ' .. fence .. ' ' .. ttl
+    if channel ~= ARGV[3] then
+      -- As publish does.
+      local send = string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH'
+      local heard = redis.pcall(send, channel, message)
+      if type(heard) ~= 'number' or heard == 0 then return nil end
+      message = nil
+    end
     redis.call('SET', KEYS[1], front, 'PX', ttl)
-    return now_us
+    return now_us, message
   end
 
-  local now_us = pass_on()
+  local now_us, message = pass_on()
   if now_us then
     if second then
       redis.call('HDEL', KEYS[5], front)
@@ -53,7 +59,7 @@ if holder == identity and not ARGV[3] then
     else
       redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
     end
-    return { 1, now_us }
+    return { 1, now_us, message }
   end
 end
 
