@@ -106,6 +106,25 @@ describeServers('a handoff', (name) => {
     expect(await server.call('exists', ...parts)).toBe(0)
   })
 
+  it('leaves no key for ever where one of the line was evicted', async () => {
+    const own = await holdfast(server.url, { ttlMs: 60_000 })
+    const [line, alive] = ['{holdfast:m}~line', '{holdfast:m}~alive']
+    // Who can be told of grants looks no more, and each look tells the times to live anew.
+    const other = await own.mutex('other').acquire()
+    const [told, telling] = [own.mutex('other').acquire(), own.mutex('other').acquire()]
+    await until(async () => (await own.inspect('other'))?.waiting === 2, { what: 'the waiters' })
+    await other.release()
+    const held = [await told, await own.mutex('m').acquire()]
+    const next = [own.mutex('m').acquire()]
+    await until(async () => (await server.call('zcard', line)) === 1, { what: 'the first waiter' })
+    await server.call('del', alive)
+    next.push(own.mutex('m').acquire())
+    await until(async () => (await server.call('zcard', line)) === 2, { what: 'the second one' })
+    expect(Number(await server.call('pttl', alive))).toBeGreaterThan(0)
+    for (const each of held) await each.release()
+    for (const each of [telling, ...next]) await (await each).release()
+  })
+
   it('draws a larger fence than one that is ahead of the clock', async () => {
     const own = await holdfast()
     const lease = await own.mutex('m').acquire()

@@ -89,6 +89,22 @@ describeServers('data that changes under a lock', (name) => {
     expect(await server.call('lrange', KEY, 0, -1)).toEqual(['not a lock'])
   })
 
+  it.each(['line', 'alive', 'places'])(
+    'frees a released lock even where ~%s is of another type',
+    async (part) => {
+      await using holder = await openHere()
+      await using waiter = await openHere()
+      const lease = await take(holder.holdfast, 'job', { ttlMs: 60_000, renew: false })
+      const next = watch(waiter.holdfast.mutex('job').acquire())
+      await waits(waiter)
+      await server.call('set', `{holdfast:job}~${part}`, 'not a line')
+      await expect(lease.release()).rejects.toThrow('WRONGTYPE')
+      expect(await server.call('exists', KEY)).toBe(0)
+      await server.call('del', `{holdfast:job}~${part}`)
+      await until(() => next.settled, { what: 'the waiter to be told' })
+    },
+  )
+
   it('keeps fences growing when only the fence is gone', async () => {
     await using one = await openHere()
     const lease = await take(one.holdfast, 'job')

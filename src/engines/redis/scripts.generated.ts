@@ -486,7 +486,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: 'afcacb09b3ed0b44c336d4578519543cb51d8ae7',
+  sha1: '405db823f4b98aa560516b9596767f4edb237b77',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'not_after_ms', 'ttl_ms', 'alive_ms', 'keep_ms', 'delay_about', 'terms', 'least_fence', 'min_hold_ms'],
   source: `${nowLua}if now > tonumber(ARGV[2]) then return { 'late', now_us } end
@@ -508,11 +508,10 @@ local holder, about =
 string.match(redis.call('GET', KEYS[2]) or '', '^%d+ (%S+) %d+ 0 0 (.*)$')
 local last = redis.call('ZRANGE', KEYS[3], '-1', '-1', 'WITHSCORES')[2]
 local ticket = time[1] .. string.sub('00000' .. time[2], -6)
-local now_text = string.sub(ticket, 1, -4)
-local silent = last
-and redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now_text, 'LIMIT', '0', '1')[1]
+local heard = not last
+or (redis.call('ZRANGE', KEYS[4], '0', '0', 'WITHSCORES')[2] or 0) - now > 0
 if holder and holder ~= ARGV[1] and redis.pcall('GET', KEYS[1]) == holder
-and not silent and (not last or tonumber(last) < now_us)
+and heard and (not last or tonumber(last) < now_us)
 and redis.call('ZADD', KEYS[3], 'NX', ticket, ARGV[1]) == 1
 then
 local delay, own_about = string.match(ARGV[6], '^(%d+)( .*)$')
@@ -818,7 +817,7 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '2aae5f6d255bf917c2d57c52cf56041e5b63e3b7',
+  sha1: '1f942673a783ba50454782e5005d84cce41b75fd',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'keep_ms', 'force', 'min_hold_ms', 'lock_delay_ms'],
   source: `local identity = ARGV[1]
@@ -828,8 +827,8 @@ if redis.call('EXISTS', KEYS[3]) == 0 then
 redis.call('DEL', KEYS[1])
 return 1
 end
-local front, second = unpack(redis.call('ZRANGE', KEYS[3], '0', '1'))
 local function pass_on()
+local front, second = unpack(redis.call('ZRANGE', KEYS[3], '0', '1'))
 local ttl, channel, about = string.match(redis.call('HGET', KEYS[5], front) or '',
 '^mutex 1 1 (%d+) 0 0 (%S+) (.*)$')
 if not ttl then return nil end
@@ -852,10 +851,6 @@ if type(heard) ~= 'number' or heard == 0 then return nil end
 message = nil
 end
 redis.call('SET', KEYS[1], front, 'PX', ttl)
-return now_us, message
-end
-local now_us, message = pass_on()
-if now_us then
 if second then
 redis.call('HDEL', KEYS[5], front)
 redis.call('ZREM', KEYS[4], front)
@@ -863,8 +858,10 @@ redis.call('ZREM', KEYS[3], front)
 else
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 end
-return { 1, now_us, message }
+return now_us, message
 end
+local done, now_us, message = pcall(pass_on)
+if done and now_us then return { 1, now_us, message } end
 end
 ${nowLua}${drawLua}${lineLua}${mutexLua}local keys, keep = keys_at(1, 5), tonumber(ARGV[2])
 local force, min_hold = ARGV[3] == '1', tonumber(ARGV[4] or 0)

@@ -43,11 +43,11 @@ if grant_ttl and not is_free and not ARGV[9] then
     string.match(redis.call('GET', KEYS[2]) or '', '^%d+ (%S+) %d+ 0 0 (.*)$')
   local last = redis.call('ZRANGE', KEYS[3], '-1', '-1', 'WITHSCORES')[2]
   local ticket = time[1] .. string.sub('00000' .. time[2], -6)
-  local now_text = string.sub(ticket, 1, -4)
-  local silent = last
-    and redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now_text, 'LIMIT', '0', '1')[1]
+  -- Whose time ends first tells whether anybody is silent. Without any the key was evicted.
+  local heard = not last
+    or (redis.call('ZRANGE', KEYS[4], '0', '0', 'WITHSCORES')[2] or 0) - now > 0
   if holder and holder ~= ARGV[1] and redis.pcall('GET', KEYS[1]) == holder
-    and not silent and (not last or tonumber(last) < now_us)
+    and heard and (not last or tonumber(last) < now_us)
     and redis.call('ZADD', KEYS[3], 'NX', ticket, ARGV[1]) == 1
   then
     local delay, own_about = string.match(ARGV[6], '^(%d+)( .*)$')

@@ -15,12 +15,11 @@ if holder == identity and not ARGV[4] then
     redis.call('DEL', KEYS[1])
     return 1
   end
-  local front, second = unpack(redis.call('ZRANGE', KEYS[3], '0', '1'))
-
   -- Makes the first waiter the holder, where that takes no more than most waiters need, and returns
   -- the time, and the message where it is to be told by reply. Where it returns nil it has at most
   -- used up a fence.
   local function pass_on()
+    local front, second = unpack(redis.call('ZRANGE', KEYS[3], '0', '1'))
     -- With neither a delay nor a minimum hold.
     local ttl, channel, about = string.match(redis.call('HGET', KEYS[5], front) or '',
       '^mutex 1 1 (%d+) 0 0 (%S+) (.*)$')
@@ -47,11 +46,6 @@ if holder == identity and not ARGV[4] then
       message = nil
     end
     redis.call('SET', KEYS[1], front, 'PX', ttl)
-    return now_us, message
-  end
-
-  local now_us, message = pass_on()
-  if now_us then
     if second then
       redis.call('HDEL', KEYS[5], front)
       redis.call('ZREM', KEYS[4], front)
@@ -59,8 +53,12 @@ if holder == identity and not ARGV[4] then
     else
       redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
     end
-    return { 1, now_us, message }
+    return now_us, message
   end
+
+  -- Where a key of the line was overwritten with another type, the lock is to be free even so.
+  local done, now_us, message = pcall(pass_on)
+  if done and now_us then return { 1, now_us, message } end
 end
 
 -- @include mutex
