@@ -2,9 +2,11 @@ import { createHoldfast, type Holdfast, type Lease } from 'holdfast'
 import { type RedisClient, redis } from 'holdfast/redis'
 import { Redis as Ioredis6 } from 'ioredis'
 import { Redis as Ioredis5 } from 'ioredis5'
+import Ioredis50 from 'ioredis50'
 import { createSentinel as createSentinel6 } from 'redis'
 import { createSentinel as createSentinel5 } from 'redis5'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startProxy } from '../support/proxy.ts'
 import { detachReplicas, type RunningSentinel, startSentinel } from '../support/sentinel.ts'
 import type { RunningServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
@@ -39,17 +41,24 @@ const throughNodeRedis =
     return [client, () => client.destroy()]
   }
 
+const ioredis: readonly (readonly [string, typeof Ioredis6])[] = [
+  ['ioredis-6', Ioredis6],
+  ['ioredis-5', Ioredis5 as unknown as typeof Ioredis6],
+  ['ioredis-5.0', Ioredis50 as unknown as typeof Ioredis6],
+]
+
 const kinds: readonly (readonly [string, Make])[] = [
-  ['ioredis-6', throughIoredis(Ioredis6)],
-  ['ioredis-5', throughIoredis(Ioredis5 as unknown as typeof Ioredis6)],
+  ...ioredis.map(([title, Redis]) => [title, throughIoredis(Redis)] as const),
   ['node-redis-6', throughNodeRedis(createSentinel6)],
   ['node-redis-5', throughNodeRedis(createSentinel5 as unknown as typeof createSentinel6)],
 ]
 
-/** Holdfast's own connection has only asked for the role yet. */
+/** Holdfast's own connection has only asked for the role yet, or told its name after that. */
 async function isConnected(server: RunningServer, title: string): Promise<boolean> {
   const list = (await server.cli('client', 'list')).split('\n')
-  return list.some((line) => line.includes(` name=${title} `) && /cmd=(role|info)\b/.test(line))
+  return list.some(
+    (line) => line.includes(` name=${title} `) && /cmd=(role|info|client\|setname)\b/.test(line),
+  )
 }
 
 describe('a primary that was stopped and comes back as a second one', () => {
@@ -112,5 +121,17 @@ describe('a primary that was stopped and comes back as a second one', () => {
       expect(next.fence).toBeGreaterThan(lease.fence)
       expect(await next.release()).toBe(true)
     }
+  })
+
+  it.each(ioredis)('is reached by %s where natMap says', async (_, Redis) => {
+    await using proxy = await startProxy({ targetPort: now.port })
+    const { host, port } = proxy
+    const natMap = { [`${now.host}:${now.port}`]: { host, port } }
+    const { name, addresses } = group
+    const client = new Redis({ name, sentinels: [...addresses], natMap, lazyConnect: true })
+    await using holdfast = createHoldfast({ engine: redis(client) })
+    await (await holdfast.mutex('mapped').acquire()).release()
+    expect(proxy.counters.connections).toBeGreaterThan(0)
+    client.disconnect()
   })
 })

@@ -92,10 +92,10 @@ function singlePort(client: IoredisClient, options: PortOptions): RedisPort {
       if (news === undefined) return connect({ enableReadyCheck: false })
       let named = ''
       // The address that is translated last is the primary's, as the Sentinel knows it.
-      const natMap = (name: string): Address | null => {
+      const natMap = anyNatMap((name) => {
         named = name
         return translate(pattern.options.natMap, name)
-      }
+      })
       // The check looks at the role.
       const overrides = { enableReadyCheck: true, natMap, sentinels: news.order }
       return news.guard(connect(overrides), watcher, () => named)
@@ -174,6 +174,11 @@ function clusterPort(client: IoredisClient, options: PortOptions): RedisPort {
 
 function translate(natMap: NatMap | null | undefined, name: string): Address | null {
   return (typeof natMap === 'function' ? natMap(name) : natMap?.[name]) ?? null
+}
+
+/** Up to version 5.5 the library takes no function, and looks an address up as in an object. */
+function anyNatMap(find: (name: string) => Address | null): NatMap {
+  return new Proxy(find, { get: (_, name) => (typeof name === 'string' ? find(name) : undefined) })
 }
 
 /**
