@@ -268,6 +268,7 @@ describeServers('the line', (name) => {
     for (const waiter of waiters) await (await waiter).release()
     // One release each, and a renewal now and then.
     expect(proxy.counters.requests - from).toBeLessThanOrEqual(110)
-    expect(proxy.counters.messages - before.messages).toBe(100)
+    // The first hears of its grant by a message, the others by the answers to those releases.
+    expect(proxy.counters.messages - before.messages).toBe(1)
   })
 })
