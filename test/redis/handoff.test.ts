@@ -141,7 +141,7 @@ describeServers('a handoff', (name) => {
     ['is silent', ['zadd', '{holdfast:m}~alive', 'xx', 1]],
     ['has lost its record', ['hdel', '{holdfast:m}~places']],
   ])('passes over a waiter that %s, and it comes back', async (_, spoil) => {
-    const own = await holdfast(server.url, { ttlMs: 600 })
+    const own = await holdfast(server.url, { ttlMs: 1500 })
     const lease = await own.mutex('m').acquire()
     const order: string[] = []
     const waits = (who: string): Promise<boolean> =>
@@ -157,6 +157,10 @@ describeServers('a handoff', (name) => {
     const [front = ''] = (await server.call('zrange', '{holdfast:m}~line', 0, 0)) as string[]
     const second = waits('second')
     await waiting(own, 2)
+    // Right after a renewal: the next one would find out before the release does.
+    const renewed = () => server.call('zscore', '{holdfast:m}~alive', front)
+    const before = await renewed()
+    await until(async () => (await renewed()) !== before, { what: 'a renewal' })
     await server.call(...(spoil as [string]), front)
     await lease.release()
     await Promise.all([first, second])
