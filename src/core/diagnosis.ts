@@ -65,7 +65,9 @@ async function trial(core: Core): Promise<Finding[]> {
   const name = `holdfast-diagnosis:${core.random.identity()}`
   const settings = { ...core.defaults, ttlMs: TRIAL_TTL_MS, minHoldMs: 0, lockDelayMs: 0 }
   const shape = { kind: 'mutex', capacity: 1 } as const
-  const first = core.place({ name, shape, permits: 1, settings })
+  // An engine may tell a waiter of the very process by the answer to the release. With a delay it
+  // has to send the message that others depend on.
+  const first = core.place({ name, shape, permits: 1, settings: { ...settings, lockDelayMs: 1 } })
   const second = core.place({ name, shape, permits: 1, settings })
   try {
     const fence = await take(core, first)

@@ -356,9 +356,10 @@ redis.call('PEXPIRE', keys.fence, kept)
 end
 return ttl
 end
-local function advance(keys, keep, caller, caller_ttl)
+local function advance(keys, keep, caller, caller_ttl, unheard)
 sweep(keys)
 local deaf = {}
+if unheard then deaf[unheard] = true end
 while true do
 local front, place = read_front(keys)
 if not front or place and place.shape ~= SHAPE then return nil end
@@ -486,7 +487,7 @@ return { 'waiting', ahead or 0, look, now_us, ticket or '0', holder, 1, shown_ab
 /** Takes a mutex that is free, or joins its line. */
 export const acquire: Script = {
   name: 'acquire',
-  sha1: '405db823f4b98aa560516b9596767f4edb237b77',
+  sha1: 'f5f84e5a8da0a5ecaef7481c402996feab9db336',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'not_after_ms', 'ttl_ms', 'alive_ms', 'keep_ms', 'delay_about', 'terms', 'least_fence', 'min_hold_ms'],
   source: `${nowLua}if now > tonumber(ARGV[2]) then return { 'late', now_us } end
@@ -652,7 +653,7 @@ return '0'
 /** Tells what a lock of any kind looks like, and changes nothing. */
 export const inspect: Script = {
   name: 'inspect',
-  sha1: '6b3a5513f55bfb5c90f3f3473df79bfbda16817c',
+  sha1: '27b61169d8573c1ec723a39f211d41049f3c59a8',
   keys: ['lock', 'fence', 'line', 'alive', 'places', 'holders', 'leases'],
   args: ['most'],
   source: `${nowLua}${drawLua}${lineLua}${mutexLua}${permitsLua}local keys, most = keys_at(1, 7), tonumber(ARGV[1])
@@ -817,11 +818,12 @@ return { found and 1 or 0, now_us }
 /** Leaves a mutex, as holder or as waiter, and grants the next waiter in the same step. */
 export const release: Script = {
   name: 'release',
-  sha1: '1f942673a783ba50454782e5005d84cce41b75fd',
+  sha1: '0459d68ad571ea3cf2e1297fa3b97eafb8cd49ac',
   keys: ['lock', 'fence', 'line', 'alive', 'places'],
   args: ['identity', 'keep_ms', 'force', 'min_hold_ms', 'lock_delay_ms'],
   source: `local identity = ARGV[1]
 local holder = redis.pcall('GET', KEYS[1])
+local unheard
 if holder == identity and not ARGV[4] then
 if redis.call('EXISTS', KEYS[3]) == 0 then
 redis.call('DEL', KEYS[1])
@@ -847,7 +849,10 @@ local message = front .. ' ' .. fence .. ' ' .. fence .. ' ' .. ttl
 if channel ~= ARGV[3] then
 local send = string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH'
 local heard = redis.pcall(send, channel, message)
-if type(heard) ~= 'number' or heard == 0 then return nil end
+if type(heard) ~= 'number' or heard == 0 then
+unheard = channel
+return nil
+end
 message = nil
 end
 redis.call('SET', KEYS[1], front, 'PX', ttl)
@@ -874,7 +879,7 @@ return { 1, now_us }
 end
 local function hand_over()
 redis.call('DEL', keys.lock)
-advance(keys, keep)
+advance(keys, keep, nil, nil, unheard)
 return { 1, now_us }
 end
 if holder == identity then
@@ -951,7 +956,7 @@ ${eachLua}return each(7, 5, renew)
 /** Keeps many places alive at mutexes, held and waiting ones, and says where each stands. */
 export const renew: Script = {
   name: 'renew',
-  sha1: '41d2e524d0a3144dd5dabf624ebc5e4ee3025cc9',
+  sha1: '9e0cb9ce9f582c38190253a57f3994205a16dcf5',
   keys: ['lock', 'fence', 'line', 'alive', 'places...'],
   args: ['keep_ms', 'identity', 'ttl_ms', 'wait_ttl_ms', 'lock_delay_ms', 'min_hold_ms', 'fence...'],
   source: `${nowLua}${drawLua}${lineLua}${mutexLua}local keep = tonumber(ARGV[1])

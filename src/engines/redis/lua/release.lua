@@ -8,6 +8,8 @@
 
 local identity = ARGV[1]
 local holder = redis.pcall('GET', KEYS[1])
+-- The channel on which nobody heard of a grant.
+local unheard
 
 if holder == identity and not ARGV[4] then
   -- Nothing here depends on the time, and to ask for it would cost as much as the rest.
@@ -42,7 +44,10 @@ if holder == identity and not ARGV[4] then
       -- As publish does.
       local send = string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH'
       local heard = redis.pcall(send, channel, message)
-      if type(heard) ~= 'number' or heard == 0 then return nil end
+      if type(heard) ~= 'number' or heard == 0 then
+        unheard = channel
+        return nil
+      end
       message = nil
     end
     redis.call('SET', KEYS[1], front, 'PX', ttl)
@@ -79,7 +84,7 @@ end
 
 local function hand_over()
   redis.call('DEL', keys.lock)
-  advance(keys, keep)
+  advance(keys, keep, nil, nil, unheard)
   return { 1, now_us }
 end
 

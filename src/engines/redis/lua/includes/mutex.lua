@@ -79,10 +79,12 @@ end
 
 -- Grants the free lock to the first waiter that can be told, by reply when it is the caller (which
 -- gets caller_ttl), else by push. Returns the fence when it was the caller. Waiters that cannot be
--- reached leave the line; one that lives comes back with its ticket.
-local function advance(keys, keep, caller, caller_ttl)
+-- reached leave the line; one that lives comes back with its ticket. `unheard` is a channel that was
+-- tried before.
+local function advance(keys, keep, caller, caller_ttl, unheard)
   sweep(keys)
   local deaf = {}
+  if unheard then deaf[unheard] = true end
   while true do
     local front, place = read_front(keys)
     if not front or place and place.shape ~= SHAPE then return nil end
