@@ -40,7 +40,7 @@ const limits = {
   doors: {
     '.': 80 * KIB,
     './redis': 38 * KIB,
-    './sqlite': 19 * KIB,
+    './sqlite': 20 * KIB,
     './quorum': 12 * KIB,
     './memory': 6 * KIB,
     './opentelemetry': 5 * KIB,

@@ -80,7 +80,8 @@ export class Lane {
         return
       }
       this.#queue.shift()
-      if (!this.#target.destroyed) this.#target.write(first.bytes)
+      // To write after the end would close the other direction too.
+      if (this.#target.writable) this.#target.write(first.bytes)
     }
     if (this.#ending) this.#target.end()
   }
