@@ -101,7 +101,8 @@ export class Crew {
   async kill(slot: Slot): Promise<void> {
     const { process } = slot
     if (process === undefined) return
-    this.#ends.set(process.name, 'killed')
+    // A process that ended by itself before has crashed, whoever strikes it afterwards.
+    if (!this.#ends.has(process.name)) this.#ends.set(process.name, 'killed')
     process.child.kill('SIGKILL')
     await process.exit
     if (!this.#stopping) this.#start(slot)

@@ -85,6 +85,13 @@ describe('the judge', () => {
     expect(verdict(brief, { mayOverlap: true }).violations).toEqual([])
     const long = [turn('a', 10, 300), turn('b', 20, 290)]
     expect(verdict(long, { mayOverlap: true }).violations.join()).toMatch(/not told for 270 ms/)
+    // A machine that stood still meanwhile excuses it, at another time it does not.
+    const at = (moment: number) =>
+      evidence(long).journals.map((each) => ({ ...each, lags: [{ at: moment, ms: 180 }] }))
+    const told = (moment: number) =>
+      verdict(long, { mayOverlap: true, journals: at(moment) }).violations
+    expect(told(250)).toEqual([])
+    expect(told(900).join()).toMatch(/not told for 270 ms/)
   })
 
   it('catches a fence that falls or stays', () => {
@@ -100,6 +107,25 @@ describe('the judge', () => {
     expect(verdict([turn('a', 10, 20, { refusals })]).violations.join()).toMatch(/refused by the/)
   })
 
+  it('compares a fence with all before it, a share with all before the last turn alone', () => {
+    const fell = [
+      turn('a', 10, 20),
+      turn('b', 30, 40, { fence: 5 }),
+      turn('c', 50, 60, { fence: 7 }),
+    ]
+    expect(verdict(fell).figures.fenceFalls).toBe(2)
+    const all = { capacity: 3, permits: 3 }
+    const share = (name: string, from: number, fence: number) =>
+      turn(name, from, from + 30, { capacity: 3, fence })
+    const [first, last] = [turn('a', 10, 20, all), turn('z', 70, 80, { ...all, fence: 31 })]
+    const overtaken = [first, share('b', 30, 30), share('c', 31, 29), last]
+    expect(verdict(overtaken).violations).toEqual([])
+    const old = [first, share('b', 30, 30), share('c', 31, 9), last]
+    expect(verdict(old).violations.join()).toMatch(/c got fence 9 after a 10/)
+    const behind = [...overtaken.slice(0, 3), { ...last, fence: 29.5 }]
+    expect(verdict(behind).violations.join()).toMatch(/z got fence 29.5 after b 30/)
+  })
+
   it('catches a lost update, and excuses it by a late write', () => {
     const update = (read: number, from: number, held: boolean) => ({
       update: { read, readAt: from - 8, from, to: from + 1, held },
@@ -113,6 +139,19 @@ describe('the judge', () => {
     const excused = verdict([a, b, late])
     expect(excused.figures).toMatchObject({ lateWrites: 1, lostUpdatesUnexplained: 0 })
     expect(excused.figures.lostUpdates).toBeGreaterThan(0)
+  })
+
+  it('excuses no update by what a process wrote that was dead already', () => {
+    const update = (read: number, from: number) => ({
+      update: { read, readAt: from - 8, from, to: from + 1, held: true },
+    })
+    const dead = turn('z', 1, 2, { update: { read: 0, readAt: 1, from: 2 } })
+    const turns = [dead, turn('a', 10, 20, update(1, 18)), turn('b', 30, 40, update(1, 38))]
+    const ends = new Map([['z', 'killed'] as const])
+    const lost = (until: number) =>
+      verdict(turns, { ends, strikes: [{ ...strike(2, until), process: 'z' }] })
+    expect(lost(4).violations.join()).toMatch(/b read 1 after a wrote 2/)
+    expect(lost(35).figures).toMatchObject({ lostUpdates: 1, lostUpdatesUnexplained: 0 })
   })
 
   it('catches waiters that were not served, releases that hang and signals that are mute', () => {
@@ -158,6 +197,26 @@ describe('the judge', () => {
     // What comes after a second fault is measured from that one.
     const again = [strike(15, 20), strike(100, 200)]
     expect(verdict(turns, { strikes: again }).figures.recoveryMs).toEqual([50])
+  })
+
+  it('catches service that never resumes, or only when the next fault strikes', () => {
+    const { enteredAt: _, ...asked } = turn('b', 20, 20, { askedAt: 18 })
+    const failing = (at: number): Turn => ({
+      ...asked,
+      failed: { at, stage: 'acquire', code: 'HOLDFAST_ENGINE' },
+    })
+    const first = turn('a', 10, 14)
+    const strikes = [strike(15, 20)]
+    expect(verdict([first, failing(300)], { strikes }).violations.join()).toMatch(/resumed 280 ms/)
+    // The run may be over before anybody could come.
+    const over = verdict([first, failing(100)], { strikes })
+    expect(over.violations).toEqual([])
+    expect(over.figures.recoveryMs).toEqual([])
+    const next = turn('b', 320, 330, { askedAt: 15 })
+    const cured = [strike(15, 20), strike(300, 310)]
+    expect(verdict([first, next], { strikes: cured }).violations.join()).toMatch(/resumed 280 ms/)
+    const soon = [strike(15, 20), strike(160, 310)]
+    expect(verdict([first, next], { strikes: soon }).figures.recoveryMs).toEqual([10])
   })
 
   it('measures from when somebody alive asked, also by a call that failed', () => {

@@ -1,6 +1,6 @@
 import { notLinearizable } from './history.ts'
 import type { Journal, Turn } from './records.ts'
-import { recoveries } from './recovery.ts'
+import { isSlow, lagWithin, recoveries } from './recovery.ts'
 
 /** One fault that was injected: from when until when, and whom it struck. */
 export interface Strike {
@@ -135,6 +135,7 @@ const heldUntil = (turn: Turn): number => turn.heldUntil ?? entered(turn)
 /** Who was in with whom. More permits than there are is what no two leases may have together. */
 function exclusion(evidence: Evidence, turns: readonly Turn[], violations: string[]) {
   let [overlaps, overlapsTold, overlapsAsleep, longestOverlapMs, broken] = [0, 0, 0, 0, 0]
+  let untoldMs = 0
   for (const all of byLock(turns)) {
     let inside: Turn[] = []
     for (const turn of all) {
@@ -148,6 +149,9 @@ function exclusion(evidence: Evidence, turns: readonly Turn[], violations: strin
           ...standing.map((other) => Math.min(heldUntil(other), heldUntil(turn))),
         )
         longestOverlapMs = Math.max(longestOverlapMs, end - at)
+        // Whoever lost its lease with the data hears of it when it renews, or when it would end.
+        const lagMs = lagWithin(evidence.journals, evidence.strikes, at, end)
+        if (end - at > evidence.ttlMs + lagMs) untoldMs = Math.max(untoldMs, end - at)
         const others = standing.map((other) => `${other.turn} (fence ${other.fence})`).join(', ')
         if (!evidence.mayOverlap) {
           violations.push(
@@ -171,11 +175,7 @@ function exclusion(evidence: Evidence, turns: readonly Turn[], violations: strin
     }))
     if (notLinearizable(history)) broken += 1
   }
-  // Whoever lost its lease with the data hears of it when it renews, or at the end of its time.
-  const bound = evidence.ttlMs + maxLag(evidence)
-  if (longestOverlapMs > bound) {
-    violations.push(`a holder was not told for ${longestOverlapMs.toFixed(0)} ms`)
-  }
+  if (untoldMs > 0) violations.push(`a holder was not told for ${untoldMs.toFixed(0)} ms`)
   if (broken > 0 && !evidence.mayOverlap) violations.push(`${broken} histories of a mutex are none`)
   return { overlaps, overlapsTold, overlapsAsleep, longestOverlapMs, notLinearizable: broken }
 }
@@ -194,10 +194,13 @@ function maxLag({ journals, strikes }: Evidence): number {
  * its lease is late, and no lock can prevent it; what it overwrites is its doing. Updates that were
  * begun and never told of are late as well, as far as anybody knows.
  */
-function counters({ mayOverlap }: Evidence, turns: readonly Turn[], violations: string[]) {
+function counters(evidence: Evidence, turns: readonly Turn[], violations: string[]) {
+  const { mayOverlap } = evidence
   let [lateWrites, lostUpdates, lostUpdatesUnexplained] = [0, 0, 0]
   for (const all of byLock(turns)) {
-    const updates = all.flatMap(({ turn, update }) => (update ? [{ turn, ...update }] : []))
+    const updates = all.flatMap(({ turn, process, update }) =>
+      update ? [{ turn, ...update, end: update.to ?? killedAt(evidence, process) }] : [],
+    )
     updates.sort((a, b) => (a.to ?? a.from) - (b.to ?? b.from))
     const late = updates.filter(({ held }) => held !== true)
     lateWrites += updates.filter(({ held }) => held === false).length
@@ -208,9 +211,7 @@ function counters({ mayOverlap }: Evidence, turns: readonly Turn[], violations: 
       if (before.held === undefined || update.held === undefined) continue
       lostUpdates += 1
       const since = Math.min(before.from, update.readAt)
-      const explained = late.some(
-        ({ from, to }) => (to ?? Number.POSITIVE_INFINITY) >= since && from <= (update.to ?? 0),
-      )
+      const explained = late.some(({ from, end }) => end >= since && from <= (update.to ?? 0))
       if (explained || mayOverlap) continue
       lostUpdatesUnexplained += 1
       violations.push(
@@ -219,6 +220,13 @@ function counters({ mayOverlap }: Evidence, turns: readonly Turn[], violations: 
     }
   }
   return { lateWrites, lostUpdates, lostUpdatesUnexplained }
+}
+
+/** When a process was killed for certain, after which it writes no more. */
+function killedAt({ ends, strikes }: Evidence, process: string): number {
+  const own = strikes.filter((strike) => strike.process === process)
+  if (ends.get(process) !== 'killed' || own.length === 0) return Number.POSITIVE_INFINITY
+  return Math.max(...own.map(({ until }) => until))
 }
 
 /** The fence grows from grant to grant, and the resource that goes by it loses nothing. */
@@ -251,14 +259,19 @@ function fences(evidence: Evidence, turns: readonly Turn[], violations: string[]
   }
 }
 
-/** Where no two leases overlap, they were granted in the order in which they began. */
+/**
+ * Where no two leases overlap, they were granted in the order in which they began: each fence is
+ * larger than all before it. Shares of one lock are granted together, and their news may overtake
+ * each other: a share is compared with what came up to the last turn that had the lock alone.
+ */
 function* inOrder(all: readonly Turn[]): Generator<[Turn, Turn]> {
-  for (const [index, turn] of all.entries()) {
-    const before = all[index - 1]
-    // Shares of one lock are granted together, and their news may overtake each other.
-    if (before && (before.permits === before.capacity || turn.permits === turn.capacity)) {
-      yield [before, turn]
-    }
+  let [largest, alone]: (Turn | undefined)[] = []
+  for (const turn of all) {
+    const isAlone = turn.permits === turn.capacity
+    const before = isAlone ? largest : alone
+    if (before) yield [before, turn]
+    if ((largest?.fence ?? 0) < (turn.fence ?? 0)) largest = turn
+    if (isAlone) alone = largest
   }
 }
 
@@ -305,8 +318,7 @@ function progress(evidence: Evidence, turns: readonly Turn[], violations: string
     }
   }
   const measured = recoveries(evidence, byLock(turns))
-  // The server and the laboratory wait for the machine as long as the workers do.
-  const slow = measured.filter(({ ms, lagMs }) => ms > evidence.recoveryMs + 2 * lagMs)
+  const slow = measured.filter((each) => isSlow(each, evidence.recoveryMs))
   if (slow.length > 0) {
     const { ms, lagMs } = slow.reduce((a, b) => (b.ms > a.ms ? b : a))
     violations.push(

@@ -61,7 +61,7 @@ async function look(
   return [...left, ...names.map((name) => `listed: ${name}`)]
 }
 
-/** What stays for a day by intent: the last fence of a lock, and who uses a quorum by what list. */
+/** What stays for a day, not for ever: the last fence of a lock, who uses a quorum by what list. */
 const KEPT = /^\{.*\}~fence|^\{holdfast:quorum\}~(users|lists)$/
 
 async function keysLeft(ground: Ground): Promise<string[]> {
@@ -69,8 +69,12 @@ async function keysLeft(ground: Ground): Promise<string[]> {
   const left = await Promise.all(
     servers.map(async (server) => {
       const keys = (await server.cli('keys', '*holdfast:*')).split('\n')
-      const others = keys.filter((key) => key !== '' && !KEPT.test(key))
-      return await Promise.all(others.map((key) => describe(server, key)))
+      const forEver = async (key: string) => Number(await server.cli('pttl', key)) === -1
+      const stays = await Promise.all(
+        keys.map(async (key) => key !== '' && (!KEPT.test(key) || (await forEver(key)))),
+      )
+      const wrong = keys.filter((_, at) => stays[at])
+      return await Promise.all(wrong.map((key) => describe(server, key)))
     }),
   )
   return left.flat()

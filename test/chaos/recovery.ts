@@ -8,13 +8,23 @@ export interface Recovery {
   readonly lagMs: number
 }
 
+/** The server and the laboratory wait for the machine as long as the workers do. */
+export const isSlow = ({ ms, lagMs }: Recovery, recoveryMs: number): boolean =>
+  ms > recoveryMs + 2 * lagMs
+
 /**
  * For each fault the slowest of the locks it concerned. `locks` holds the turns of each lock in the
  * order in which they began. A fault that was followed by another before that is measured from the
- * last one, since what comes then is its doing.
+ * last one, since what comes then is its doing; but service that was overdue when the next one
+ * struck, or when the last call for the lock failed, counts with the time that is known.
  */
 export function recoveries(
-  { strikes, journals, lags = [] }: Pick<Evidence, 'strikes' | 'journals' | 'lags'>,
+  {
+    strikes,
+    journals,
+    lags = [],
+    recoveryMs,
+  }: Pick<Evidence, 'strikes' | 'journals' | 'lags' | 'recoveryMs'>,
   locks: readonly (readonly Turn[])[],
 ): Recovery[] {
   const laboratory = { process: 'laboratory', lags }
@@ -24,13 +34,16 @@ export function recoveries(
     const measured = strike.locks.flatMap((lock) => {
       const turns = byName.get(lock) ?? []
       const next = turns.find(({ enteredAt = 0 }) => enteredAt > strike.until)?.enteredAt
-      // Nobody came after the last fault: the run was over. Who still waited counts as unserved.
-      if (next === undefined || disturbed(strikes, strike, lock, next)) return []
+      const disturbed = disturbedAt(strikes, strike, lock, next)
+      // Nobody came any more: the run was over. Who still waited counts as unserved.
+      const to = disturbed ?? next ?? lastFailure(journals, lock)
+      if (to === undefined) return []
       const present = new Set(turns.map(({ process }) => process))
       const near = [...present].flatMap((process) => byProcess.get(process) ?? [])
       const all = [...near, laboratory]
-      const from = wantedSince(journals, lock, strike.until, next)
-      return [{ ms: next - from, lagMs: lagWithin(all, strikes, from, next) }]
+      const from = wantedSince(journals, lock, strike.until, to)
+      const recovery = { ms: to - from, lagMs: lagWithin(all, strikes, from, to) }
+      return to === next || isSlow(recovery, recoveryMs) ? [recovery] : []
     })
     const [first, ...others] = measured
     if (first === undefined) return []
@@ -51,22 +64,42 @@ function wantedSince(
   const asked = journals
     .flatMap(({ turns }) => turns)
     .filter((turn) => turn.lock === lock && turn.askedAt < next)
-    .filter(({ enteredAt, failed }) => (enteredAt ?? failed?.at ?? healed) > healed)
+    .filter(
+      ({ enteredAt, grantedAt, failed }) =>
+        (enteredAt ?? failed?.at ?? grantedAt ?? healed) > healed,
+    )
   return Math.max(healed, Math.min(...asked.map(({ askedAt }) => askedAt)))
 }
 
-function disturbed(all: readonly Strike[], strike: Strike, lock: string, next: number): boolean {
-  return all.some(
+/** When the next fault struck before anybody came; its time may lie before the end of this one. */
+function disturbedAt(
+  all: readonly Strike[],
+  strike: Strike,
+  lock: string,
+  next = Number.POSITIVE_INFINITY,
+): number | undefined {
+  const others = all.filter(
     (other) =>
       other !== strike &&
       other.locks.includes(lock) &&
       other.from < next &&
       other.until > strike.until,
   )
+  return others.length === 0 ? undefined : Math.min(...others.map(({ from }) => from))
+}
+
+/** When the last call for a lock failed. */
+function lastFailure(journals: Evidence['journals'], lock: string): number | undefined {
+  const failures = journals
+    .flatMap(({ turns }) => turns)
+    .flatMap((turn) =>
+      turn.lock === lock && turn.failed?.stage === 'acquire' ? [turn.failed.at] : [],
+    )
+  return failures.length === 0 ? undefined : Math.max(...failures)
 }
 
 /** How long the slowest of these processes was not let run, of those that nobody had stopped. */
-function lagWithin(
+export function lagWithin(
   journals: readonly { process: string; lags: NonNullable<Evidence['lags']> }[],
   strikes: readonly Strike[],
   from: number,
