@@ -129,8 +129,7 @@ export function leaseSettings(
 export function handoverLimits(options: MutexOptions | undefined): HandoverLimits | undefined {
   const handover: unknown = options?.handover
   if (handover === undefined || handover === false) return undefined
-  if (handover === true) return { passes: 200, withinMs: 100 }
-  checkObject('handover', handover)
+  if (handover !== true) checkObject('handover', handover)
   const { passes = 200, withinMs = 100 } = handover as HandoverOptions
   checkWhole('handover.passes', passes, 1, 1000)
   checkWhole('handover.withinMs', withinMs, 1, MAX_MS)

@@ -21,14 +21,15 @@ if now > tonumber(ARGV[2]) then return { 'late', now_us } end
 -- What a take of a free lock needs, and nothing else: every function costs a script its making, and
 -- every call of the server more than all reckoning. Texts are joined, since a number costs as much
 -- to write as a call; two fences of 16 digits (until the year 2286) compare as their texts do.
+local now_text = time[1] .. string.sub('00000' .. time[2], -6)
 local is_free = redis.call('EXISTS', KEYS[1], KEYS[3]) == 0
 if is_free and not ARGV[8] then
-  local fence = time[1] .. string.sub('00000' .. time[2], -6)
-  local record = fence .. ' ' .. ARGV[1] .. ' ' .. string.sub(fence, 1, -4) .. ' 0 ' .. ARGV[6]
+  local since = string.sub(now_text, 1, -4)
+  local record = now_text .. ' ' .. ARGV[1] .. ' ' .. since .. ' 0 ' .. ARGV[6]
   -- The first write of every grant: where memory is full it fails before anything has changed.
   local last = redis.pcall('SET', KEYS[2], record, 'PX', ARGV[5], 'GET')
   if last and last.err then return last end
-  if not last or string.find(last, ' ', 1, true) == #fence + 1 and last < fence then
+  if not last or string.find(last, ' ', 1, true) == #now_text + 1 and last < now_text then
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[4])
     return now_us
   end
@@ -42,13 +43,12 @@ if grant_ttl and not is_free and not ARGV[9] then
   local holder, about =
     string.match(redis.call('GET', KEYS[2]) or '', '^%d+ (%S+) %d+ 0 0 (.*)$')
   local last = redis.call('ZRANGE', KEYS[3], '-1', '-1', 'WITHSCORES')[2]
-  local ticket = time[1] .. string.sub('00000' .. time[2], -6)
   -- Whose time ends first tells whether anybody is silent. Without any the key was evicted.
   local heard = not last
     or (redis.call('ZRANGE', KEYS[4], '0', '0', 'WITHSCORES')[2] or 0) - now > 0
   if holder and holder ~= ARGV[1] and redis.pcall('GET', KEYS[1]) == holder
     and heard and (not last or tonumber(last) < now_us)
-    and redis.call('ZADD', KEYS[3], 'NX', ticket, ARGV[1]) == 1
+    and redis.call('ZADD', KEYS[3], 'NX', now_text, ARGV[1]) == 1
   then
     local delay, own_about = string.match(ARGV[6], '^(%d+)( .*)$')
     place = 'mutex 1 1 ' .. grant_ttl .. ' ' .. delay .. ' 0 ' .. place .. own_about
