@@ -33,3 +33,39 @@ function share(signal: AbortSignal): Shared {
   shared.set(signal, made)
   return made
 }
+
+/**
+ * A signal that aborts with the first of `signals`, until the returned function is called. Node 20
+ * never frees what `AbortSignal.any` notes at a signal that lives on.
+ */
+export function anyOf(signals: readonly AbortSignal[]): readonly [AbortSignal, () => void] {
+  const controller = new AbortController()
+  const undo: (() => void)[] = []
+  for (const signal of signals) {
+    const abort = () => controller.abort(signal.reason)
+    if (signal.aborted) abort()
+    else undo.push(onAbort(signal, abort))
+  }
+  const letGo = () => {
+    for (const each of undo) each()
+  }
+  return [controller.signal, letGo]
+}
+
+/** Most controllers that are kept for later. */
+const MOST_IDLE = 64
+
+/** Controllers that are used again and again: to make one costs as much as to make a request. */
+export class Controllers {
+  readonly #idle: AbortController[] = []
+
+  take(): AbortController {
+    return this.#idle.pop() ?? new AbortController()
+  }
+
+  /** Nobody listens to its signal any more. One that has aborted is not used again. */
+  giveBack(controller: AbortController): void {
+    if (controller.signal.aborted || this.#idle.length >= MOST_IDLE) return
+    this.#idle.push(controller)
+  }
+}

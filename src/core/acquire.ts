@@ -224,18 +224,19 @@ export class Acquisition implements Tended {
 
   /** Waits for pushes for as long as the call waits. */
   async #listen(): Promise<void> {
-    const { clock, engine, renewal } = this.#core
-    this.#listening = new AbortController()
-    const { signal } = this.#listening
+    const { clock, controllers, engine, renewal } = this.#core
+    const listening = controllers.take()
+    this.#listening = listening
     try {
       while (!this.#settled) {
         this.#awaiting = true
-        const news = await engine.wait(this.place, signal)
+        const news = await engine.wait(this.place, listening.signal)
         this.#awaiting = false
-        if (this.#settled) return
+        if (this.#settled) break
         if (news.state === 'held') this.#granted(news, this.place.grantTtlMs, clock.now())
         else renewal.hurry(this)
       }
+      controllers.giveBack(listening)
     } catch {
       // Without pushes the looks go on; the next one that finds the place waiting listens again.
       this.#awaiting = false

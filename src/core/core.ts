@@ -1,4 +1,5 @@
 import { writeAbout } from './about.ts'
+import { Controllers } from './abort.ts'
 import type { Clock, Random } from './clock.ts'
 import type { Context } from './context.ts'
 import type { Engine, Kind, Place, ReleaseOptions, Shape } from './engine.ts'
@@ -41,6 +42,8 @@ export class Core {
   readonly renewal: Renewal
   readonly reentry: Reentry
   readonly traces: Traces
+  /** For those who wait for news of the engine. */
+  readonly controllers: Controllers = new Controllers()
   /** Where callers of this process pass a mutex among themselves, by what they ask for. */
   readonly handovers: Map<string, Handover> = new Map()
   /** Closing gives nothing back: what is held ends with its ttl. */

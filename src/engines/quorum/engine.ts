@@ -1,3 +1,4 @@
+import { anyOf } from '../../core/abort.ts'
 import type { Clock, Random } from '../../core/clock.ts'
 import type {
   Claim,
@@ -154,13 +155,13 @@ export class QuorumEngine implements Engine {
     for (;;) {
       const seat = this.#seats.get(place)
       const moved = seat?.moved
-      const stop = AbortSignal.any([signal, this.#ending.signal, ...(moved ? [moved] : [])])
-      const news = await this.#news(seat, stop).catch((error: unknown) => {
+      const [stop, letGo] = anyOf([signal, this.#ending.signal, ...(moved ? [moved] : [])])
+      const failed = (error: unknown): undefined => {
         signal.throwIfAborted()
         this.#assertOpen(place.name)
-        if (moved?.aborted === true) return undefined
-        throw error
-      })
+        if (moved?.aborted !== true) throw error
+      }
+      const news = await this.#news(seat, stop).catch(failed).finally(letGo)
       // A place that was lost may have been asked for again: nothing that is known of it counts.
       if (this.#seats.get(place) !== seat) return LOOK
       if (news === undefined || seat === undefined) continue

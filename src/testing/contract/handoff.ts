@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { getEventListeners } from 'node:events'
 import {
   asAbsent,
   asHeld,
@@ -123,6 +124,19 @@ function waits({ describe, property }: Suite, form: Form): void {
       controller.abort(reason)
       await assert.rejects(outcome(world, news), reason)
       assert.equal(asWaiting(await look(a!, waiter)).ahead, 0)
+    })
+
+    property('leaves no listener on its signal', { ...needs, push: true }, async (world) => {
+      const [a, b] = await processes(world, 2)
+      const make = placesOf(form)
+      const [holder, waiter] = [make(), make()]
+      await take(a!, holder)
+      await queue(b!, waiter)
+      const { signal } = new AbortController()
+      const news = b!.wait(waiter, signal)
+      await a!.release(holder)
+      await outcome(world, news)
+      assert.equal(getEventListeners(signal, 'abort').length, 0)
     })
 
     property('says nothing twice', { ...needs, push: true }, async (world) => {
