@@ -1,4 +1,4 @@
-import { Gate } from '../suite/overlap.mjs'
+import { Crew } from '../suite/crew.mjs'
 import { interleave, measured, ratio } from '../suite/rounds.mjs'
 import { startServer } from '../suite/servers.mjs'
 
@@ -6,46 +6,44 @@ import { startServer } from '../suite/servers.mjs'
 const floorOf = ({ name }) => (name.endsWith('node-redis') ? 'raw, node-redis' : 'raw, ioredis')
 
 /**
+ * Each contender in a process of its own, as in a program that has one client and one lock library:
+ * with several of each in one process, all of them would be slower.
+ *
  * @param {object} bench
- * @param {(opened: object, gate: Gate) => (forMs: number) => Promise<number>} play makes of an
- *   opened contender what it does in one round, which gives the number of pairs
+ * @param {{ rounds: number, forMs: number, locks: number, lanes: number }} how
  */
-async function takeAndRelease(bench, { rounds, forMs, play }) {
+async function takeAndRelease(bench, { rounds, forMs, locks, lanes }) {
   const server = await startServer()
   const contenders = bench.pick(
     ({ kind, name, polling }) =>
       name.startsWith('raw, ') || kind === 'holdfast' || polling === 'defaults',
   )
+  const crews = new Map()
+  const play = ({ name }, ms) => crews.get(name).free({ locks, lanes, forMs: ms })
   try {
-    const playing = new Map()
-    for (const contender of contenders) {
-      const gate = new Gate()
-      const opened = await contender.open({ url: server.url })
-      playing.set(contender.name, { opened, gate, go: play(opened, gate) })
-    }
+    await Promise.all(
+      contenders.map(async (one) => {
+        crews.set(one.name, await Crew.start(one, 1, { url: server.url }))
+      }),
+    )
+    for (const contender of contenders) await play(contender, bench.warmMs / 5)
     const results = await interleave({
       contenders,
       rounds,
-      warmUp: 10,
       ...bench.pace,
       async turn(contender) {
-        const { gate, go } = playing.get(contender.name)
-        const before = await server.usage()
-        const from = performance.now()
-        const pairs = await go(forMs)
-        const perSecond = (pairs / (performance.now() - from)) * 1000
-        const after = await server.usage()
-        gate.check(contender.name)
         const { sends } = contender
+        const before = await server.usage()
+        const { pairs, ms } = await play(contender, forMs)
+        const after = await server.usage()
         return {
-          perSecond,
+          perSecond: (pairs / ms) * 1000,
           commands: (after.commands(sends) - before.commands(sends)) / pairs,
           busyUs: (after.busyUs(sends) - before.busyUs(sends)) / pairs,
           cpuUs: (after.cpuUs - before.cpuUs) / pairs,
         }
       },
     })
-    for (const { opened } of playing.values()) await opened.close()
     return contenders.map((contender) => {
       const { name, kind } = contender
       const keys = ['perSecond', 'commands', 'busyUs', 'cpuUs']
@@ -56,6 +54,7 @@ async function takeAndRelease(bench, { rounds, forMs, play }) {
       return { contender: name, kind, values, ratio: ratios.perSecond, ratios }
     })
   } finally {
+    await Promise.all([...crews.values()].map((crew) => crew.stop()))
     await server.stop()
   }
 }
@@ -75,10 +74,8 @@ export const pairs = {
     const entries = await takeAndRelease(bench, {
       rounds: bench.rounds(13, 61),
       forMs: bench.quick ? 25 : 60,
-      play: (opened, gate) => {
-        const lock = opened.lock('pairs')
-        return (forMs) => loop(lock, 'pairs', gate, performance.now() + forMs)
-      },
+      locks: 1,
+      lanes: 1,
     })
     const verdicts = entries
       .filter(({ kind }) => kind === 'holdfast')
@@ -95,43 +92,7 @@ export const pairs = {
   },
 }
 
-async function loop(lock, name, gate, end) {
-  let pairs = 0
-  for (; performance.now() < end; pairs++) {
-    const grant = await lock.acquire()
-    gate.enter(name, grant?.fence)
-    gate.leave(name)
-    await lock.release(grant)
-  }
-  return pairs
-}
-
-const KEYS = 1000
-const LANES = 64
-
-/** Makes 64 lanes that take the locks in turn. */
-function lanesOver(opened, gate) {
-  const locks = Array.from({ length: KEYS }, (_, at) => opened.lock(`key ${at}`))
-  // In turn, so that no two lanes have the same at once: the raw pair cannot wait.
-  let next = 0
-  return async (forMs) => {
-    const end = performance.now() + forMs
-    let pairs = 0
-    const lane = async () => {
-      while (performance.now() < end) {
-        const at = next
-        next = (next + 1) % KEYS
-        const grant = await locks[at].acquire()
-        gate.enter(at, grant?.fence)
-        gate.leave(at)
-        await locks[at].release(grant)
-        pairs += 1
-      }
-    }
-    await Promise.all(Array.from({ length: LANES }, lane))
-    return pairs
-  }
-}
+const MANY = { locks: 1000, lanes: 64 }
 
 export const manyKeys = {
   name: 'many-keys',
@@ -143,7 +104,7 @@ export const manyKeys = {
     const entries = await takeAndRelease(bench, {
       rounds: bench.rounds(11, 61),
       forMs: bench.quick ? 40 : 80,
-      play: lanesOver,
+      ...MANY,
     })
     const verdicts = entries
       .filter(({ kind }) => kind === 'holdfast')
@@ -172,7 +133,7 @@ export const serverCpu = {
     const measured = await takeAndRelease(bench, {
       rounds: bench.rounds(7, 41),
       forMs: bench.quick ? 50 : 100,
-      play: lanesOver,
+      ...MANY,
     })
     const entries = measured.map((entry) => ({ ...entry, ratio: entry.ratios.busyUs }))
     const verdicts = entries

@@ -52,7 +52,18 @@ export class Crew {
     return { startAt, ...this.#checked(reports) }
   }
 
-  /** Each process on a lock of its own. */
+  /** Each process on free locks of its own; gives what they did in all. */
+  async free(details) {
+    const reports = await this.order('free', details)
+    const overlaps = reports.reduce((sum, report) => sum + report.overlaps, 0)
+    if (overlaps > 0) throw overlapping(this.contender.name, overlaps)
+    return {
+      pairs: reports.reduce((sum, { pairs }) => sum + pairs, 0),
+      ms: Math.max(...reports.map(({ ms }) => ms)),
+    }
+  }
+
+  /** Each process on a lock of its own, whether others want it or not. */
   async apart(order, detailsOf) {
     const startAt = instant() + 20e6
     const reports = await this.order(order, (index) => ({ ...detailsOf(index), startAt }))

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { Gate } from './overlap.mjs'
 
 /** The monotonic clock of this machine, which all processes share. */
 export const instant = () => Number(process.hrtime.bigint())
@@ -18,6 +19,41 @@ export async function turn(lock, turns) {
   await stay()
   turns.push(from, instant(), grant?.fence ?? Number.NaN)
   await lock.release(grant)
+}
+
+/** Takes and leaves free locks in turn, several at once. */
+export class FreeLocks {
+  #locks
+  #lanes
+  #next = 0
+  #gate = new Gate()
+
+  constructor(locks, lanes) {
+    this.#locks = locks
+    this.#lanes = lanes
+  }
+
+  async take(forMs) {
+    const from = instant()
+    const end = from + forMs * 1e6
+    let pairs = 0
+    const lane = async () => {
+      for (; instant() < end; pairs++) await this.#pair()
+    }
+    await Promise.all(Array.from({ length: this.#lanes }, lane))
+    return { pairs, ms: (instant() - from) / 1e6, overlaps: this.#gate.overlaps }
+  }
+
+  async #pair() {
+    const at = this.#next
+    // In turn, so that no two lanes have the same at once: the raw pair cannot wait.
+    this.#next = (at + 1) % this.#locks.length
+    const lock = this.#locks[at]
+    const grant = await lock.acquire()
+    this.#gate.enter(at, grant?.fence)
+    this.#gate.leave(at)
+    await lock.release(grant)
+  }
 }
 
 function stay() {

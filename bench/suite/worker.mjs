@@ -5,11 +5,12 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { contenderNamed } from '../contenders/index.mjs'
-import { instant, StandingLine, turn } from './lanes.mjs'
+import { FreeLocks, instant, StandingLine, turn } from './lanes.mjs'
 
 const job = JSON.parse(process.argv[2])
 const opened = await contenderNamed(job.contender).open(job)
 let standing
+let free
 
 const orders = {
   /** Every lane goes on until the time is over. */
@@ -22,6 +23,13 @@ const orders = {
       while (instant() < end) await turn(lock, turns)
     }
     return await costOf(turns, () => Promise.all(Array.from({ length: lanes }, lane)))
+  },
+
+  /** So many lanes take so many free locks in turn. */
+  async free({ locks, lanes, forMs }) {
+    const lock = (_, at) => opened.lock(`key ${at}`)
+    free ??= new FreeLocks(Array.from({ length: locks }, lock), lanes)
+    return await free.take(forMs)
   },
 
   /** Every lane has the lock once; what is not done within `capMs` is left undone. */

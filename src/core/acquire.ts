@@ -137,8 +137,7 @@ export class Acquisition implements Tended {
   async #enter(): Promise<void> {
     const core = this.#core
     const ticket = this.#seen?.ticket ?? this.#request.ticket
-    const asked = { ...this.place, wait: this.#wait }
-    const claim: Claim = ticket === undefined ? asked : { ...asked, ticket }
+    const claim = claimOf(this.place, this.#wait, ticket)
     try {
       const standing = await core.reach(() => this.#ask(claim), this.deadline, this.#failed)
       this.#joining = undefined
@@ -285,5 +284,30 @@ export class Acquisition implements Tended {
       lock: this.place.name,
       cause: this.#lastError,
     })
+  }
+}
+
+/** Field by field: a copy that then gets one more field is made in twice the time. */
+function claimOf(place: Place, wait: boolean, ticket: number | undefined): Claim {
+  const { name, shape, permits, identity, ttlMs, waitTtlMs, grantTtlMs } = place
+  const { minHoldMs, lockDelayMs, about, fence } = place
+  const claim: Claim = {
+    name,
+    shape,
+    permits,
+    identity,
+    ttlMs,
+    waitTtlMs,
+    grantTtlMs,
+    minHoldMs,
+    lockDelayMs,
+    about,
+    wait,
+  }
+  if (ticket === undefined && fence === undefined) return claim
+  return {
+    ...claim,
+    ...(fence === undefined ? {} : { fence }),
+    ...(ticket === undefined ? {} : { ticket }),
   }
 }

@@ -1,5 +1,5 @@
-import { writeAbout } from './about.ts'
 import { Controllers } from './abort.ts'
+import { writeAbout } from './about.ts'
 import type { Clock, Random } from './clock.ts'
 import type { Context } from './context.ts'
 import type { Engine, Kind, Place, ReleaseOptions, Shape } from './engine.ts'

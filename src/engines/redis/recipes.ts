@@ -93,23 +93,34 @@ function lineOf({ lock, fence, line, alive, places }: LockKeys): string[] {
 }
 
 /** As few as can be: each costs the server and the client as much as the work of the script. */
-function takeArguments(claim: Claim, { keepMs, notAfterMs, channel }: Terms): Arguments {
-  const { identity, ttlMs, grantTtlMs, waitTtlMs, lockDelayMs, minHoldMs, wait, ticket } = claim
-  const { about, fence = 0 } = claim
+function takeArguments(claim: Claim, terms: Terms): Arguments {
+  const { identity, ttlMs, lockDelayMs, minHoldMs, about, fence = 0 } = claim
   const aliveMs = Math.max(ttlMs + lockDelayMs, minHoldMs)
-  const terms = `${grantTtlMs} ${waitTtlMs} ${wait ? 1 : 0} ${ticket ?? '-'} ${channel}`
-  const args: (string | number)[] = [
-    identity,
-    notAfterMs,
-    ttlMs,
-    aliveMs,
-    Math.max(keepMs, aliveMs),
-    `${lockDelayMs} ${about}`,
-    terms,
-  ]
-  if (minHoldMs > 0) args.push(fence, minHoldMs)
-  else if (fence > 0) args.push(fence)
-  return args
+  const keepMs = Math.max(terms.keepMs, aliveMs)
+  const delayed = lockDelayMs === 0 ? `0 ${about}` : `${lockDelayMs} ${about}`
+  const waiting = waitingTerms(claim, terms)
+  if (minHoldMs === 0 && fence === 0) {
+    return [identity, terms.notAfterMs, ttlMs, aliveMs, keepMs, delayed, waiting]
+  }
+  const args = [identity, terms.notAfterMs, ttlMs, aliveMs, keepMs, delayed, waiting, fence]
+  return minHoldMs === 0 ? args : [...args, minHoldMs]
+}
+
+let lastTerms = { grantTtlMs: 0, waitTtlMs: 0, wait: false, channel: '', text: '' }
+
+/** The last text is kept: mostly the next one is the same, and to put it together takes time. */
+function waitingTerms({ grantTtlMs, waitTtlMs, wait, ticket }: Claim, { channel }: Terms): string {
+  const last = lastTerms
+  const isSame =
+    ticket === undefined &&
+    last.channel === channel &&
+    last.wait === wait &&
+    last.grantTtlMs === grantTtlMs &&
+    last.waitTtlMs === waitTtlMs
+  if (isSame) return last.text
+  const text = `${grantTtlMs} ${waitTtlMs} ${wait ? 1 : 0} ${ticket ?? '-'} ${channel}`
+  if (ticket === undefined) lastTerms = { grantTtlMs, waitTtlMs, wait, channel, text }
+  return text
 }
 
 function leaveArguments(place: Place, { keepMs, force, channel }: ReleaseTerms): Arguments {

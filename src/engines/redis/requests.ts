@@ -109,13 +109,17 @@ export class Requests {
         server = name
       },
     }
-    const rest = [keys.length, ...keys, ...args]
+    // Spread into a literal, the lists would be walked word by word.
+    const words = (first: string): (string | number)[] => {
+      const start: (string | number)[] = [first, keys.length]
+      return start.concat(keys, args)
+    }
     try {
-      return { reply: listOf(await command('evalsha', [script.sha1, ...rest], options)), server }
+      return { reply: listOf(await command('evalsha', words(script.sha1), options)), server }
     } catch (error) {
       try {
         if (!isUnknownScript(error)) throw error
-        return { reply: listOf(await command('eval', [script.source, ...rest], options)), server }
+        return { reply: listOf(await command('eval', words(script.source), options)), server }
       } catch (failure) {
         throw engineError(operation, namingPermission(failure, script, keys), lock)
       }
