@@ -10,9 +10,6 @@ import { backoffMs } from './retry.ts'
 import { trustedUntil } from './tending.ts'
 import type { AcquireTrace } from './traces.ts'
 
-/** Why a call stops to listen. Told once and for all: an abort without a reason makes an error. */
-const SETTLED: Error = new Error('The call is over')
-
 /** Whoever wants to know what becomes of a request, and is told one end of it. */
 export interface Asker {
   /** What watchers outside were told of the call. */
@@ -54,9 +51,7 @@ export class Acquisition implements Tended {
   #overdueSince: number | undefined
   /** The lease was handed out. */
   #won = false
-  #listening: AbortController | undefined
-  /** The engine was asked for news and has not answered. */
-  #awaiting = false
+  #listens = false
   #seen: Waiting | undefined
   #occupant: Occupant | undefined
   #answeredAt: number
@@ -218,28 +213,23 @@ export class Acquisition implements Tended {
     const aliveMs = this.place.waitTtlMs / 3
     const soon = waiting.lookMs < aliveMs
     renewal.schedule(this, soon ? waiting.lookMs : aliveMs, soon ? 0 : aliveMs / 2)
-    if (this.#listening === undefined) void this.#listen()
+    if (!this.#listens) void this.#listen()
   }
 
-  /** Waits for pushes for as long as the call waits. */
+  /** Waits for pushes for as long as the call waits. Leaving the place ends it too. */
   async #listen(): Promise<void> {
-    const { clock, controllers, engine, renewal } = this.#core
-    const listening = controllers.take()
-    this.#listening = listening
+    const { clock, ended, engine, renewal } = this.#core
+    this.#listens = true
     try {
       while (!this.#settled) {
-        this.#awaiting = true
-        const news = await engine.wait(this.place, listening.signal)
-        this.#awaiting = false
-        if (this.#settled) break
+        const news = await engine.wait(this.place, ended)
+        if (this.#settled) return
         if (news.state === 'held') this.#granted(news, this.place.grantTtlMs, clock.now())
         else renewal.hurry(this)
       }
-      controllers.giveBack(listening)
     } catch {
       // Without pushes the looks go on; the next one that finds the place waiting listens again.
-      this.#awaiting = false
-      this.#listening = undefined
+      this.#listens = false
     }
   }
 
@@ -271,7 +261,6 @@ export class Acquisition implements Tended {
     this.#core.renewal.stop(this)
     this.#stopListening?.()
     answer()
-    if (this.#awaiting) this.#listening?.abort(SETTLED)
   }
 
   #silence(problem: string, outcome: 'none' | 'unknown' = 'unknown'): EngineError {

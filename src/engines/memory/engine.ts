@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort.ts'
 import type { Clock } from '../../core/clock.ts'
 import type {
   Claim,
@@ -81,7 +82,7 @@ export class MemoryEngine implements Engine {
       const settled = () => {
         mailbox.waits.delete(onNews)
         this.#aborts.delete(onEnd)
-        signal.removeEventListener('abort', onAbort)
+        stopListening()
       }
       const onNews = (news: Held | Waiting) => {
         settled()
@@ -92,10 +93,9 @@ export class MemoryEngine implements Engine {
         if (!mailbox.expected && mailbox.waits.size === 0) this.#mailboxes.delete(keyOf(place))
         reject(reason as Error)
       }
-      const onAbort = () => onEnd(signal.reason)
       mailbox.waits.add(onNews)
       this.#aborts.add(onEnd)
-      signal.addEventListener('abort', onAbort)
+      const stopListening = onAbort(signal, () => onEnd(signal.reason))
     })
   }
 

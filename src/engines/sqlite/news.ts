@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort.ts'
 import { ByIdentity, type Kept } from '../../core/by-identity.ts'
 import { Chain, type Chained } from '../../core/chain.ts'
 import type { Held, Place, Waiting } from '../../core/engine.ts'
@@ -14,8 +15,7 @@ type Name = Pick<Place, 'name' | 'identity'>
 interface Wait extends Chained<Wait> {
   readonly resolve: (news: Told) => void
   readonly reject: (reason: Error) => void
-  readonly signal: AbortSignal
-  readonly onAbort: () => void
+  readonly stopListening: () => void
 }
 
 /**
@@ -144,17 +144,15 @@ export class News {
         this.#forget(mailbox)
         return resolve(news)
       }
-      const onAbort = () => {
+      const stopListening = onAbort(signal, () => {
         this.#end(mailbox, wait)
         if (!mailbox.expected && mailbox.waits.size === 0) this.#forget(mailbox)
         reject(signal.reason as Error)
-      }
-      signal.addEventListener('abort', onAbort)
+      })
       const wait: Wait = {
         resolve,
         reject,
-        signal,
-        onAbort,
+        stopListening,
         chain: undefined,
         previous: undefined,
         next: undefined,
@@ -196,7 +194,7 @@ export class News {
   #end(mailbox: Mailbox, wait: Wait): void {
     mailbox.waits.delete(wait)
     this.#waits -= 1
-    wait.signal.removeEventListener('abort', wait.onAbort)
+    wait.stopListening()
     if (this.#waits === 0) this.#onIdle()
   }
 
