@@ -17,12 +17,12 @@ async function distantServer(server, delayMs) {
 }
 
 /** Two ends of one lock that give it to each other. */
-async function pairOf(contender, url, client) {
+async function pairOf(contender, name, url, client) {
   // Longer than it lies between two rounds: not all renew what they hold.
   const to = { url, ttlMs: 300_000 }
   const opened = [await contender.open(to), await contender.open(to)]
-  const locks = opened.map((one) => one.lock(contender.name))
-  if (contender.token) await client.rpush(contender.name, 'token')
+  const locks = opened.map((one) => one.lock(name))
+  if (contender.token) await client.rpush(name, 'token')
   return { locks, holder: 0, grant: await locks[0].acquire(), gate: new Gate(), opened }
 }
 
@@ -41,6 +41,22 @@ async function handOff(pair, name, settleMs) {
   const [grant] = await Promise.all([waiting, pair.locks[pair.holder].release(pair.grant)])
   Object.assign(pair, { holder: next, grant })
   return at - from
+}
+
+async function leave({ opened, locks, holder, grant }) {
+  // Some would go on renewing it over a closed connection, and throw.
+  await locks[holder].release(grant)
+  await Promise.all(opened.map((one) => one.close()))
+}
+
+/** Without the distance, for the code to be compiled. */
+async function warmUp(contender, server, forMs) {
+  const name = `warm ${contender.name}`
+  const pair = await pairOf(contender, name, server.url, server.client)
+  for (const from = performance.now(); performance.now() < from + forMs; ) {
+    await handOff(pair, name, 0)
+  }
+  await leave(pair)
 }
 
 async function roundTrip(client) {
@@ -78,7 +94,10 @@ async function measureDistance(bench, delayMs) {
   const times = bench.quick ? 6 : 10
   const settleMs = 4 * delayMs + 4
   try {
-    for (const one of contenders) pairs.set(one.name, await pairOf(one, far.url, server.client))
+    for (const one of contenders) {
+      if (one.kind !== 'peer') await warmUp(one, server, bench.warmMs / 5)
+      pairs.set(one.name, await pairOf(one, one.name, far.url, server.client))
+    }
     const results = await interleave({
       contenders,
       rounds: bench.rounds(7, 21),
@@ -114,11 +133,7 @@ async function measureDistance(bench, delayMs) {
     return { entries, verdicts }
   } finally {
     client.disconnect()
-    for (const { opened, locks, holder, grant } of pairs.values()) {
-      // Some would go on renewing it over a closed connection, and throw.
-      await locks[holder].release(grant)
-      await Promise.all(opened.map((one) => one.close()))
-    }
+    for (const pair of pairs.values()) await leave(pair)
     far.stop()
     await server.stop()
   }
