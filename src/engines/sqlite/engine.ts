@@ -131,6 +131,8 @@ export class SqliteEngine implements Engine {
   }
 
   release(place: Place, options: ReleaseOptions = {}): Promise<boolean> {
+    // Whatever becomes of the release: a wait for news would keep the process alive.
+    this.#news.left(place)
     return this.#database.run(
       'release',
       place.name,
@@ -140,10 +142,7 @@ export class SqliteEngine implements Engine {
         line?.save()
         return released
       },
-      (released) => {
-        this.#news.left(place)
-        return released
-      },
+      (released) => released,
       options.force === true ? undefined : (transaction) => quickRelease(transaction, place),
     )
   }
