@@ -34,6 +34,15 @@ async function measureHandOvers(bench, processes) {
   )
   const crews = new Map()
   const fastMs = bench.quick ? 250 : 500
+  const peerRounds = bench.fewRounds(1, 3)
+  const played = new Map()
+  /** Hundreds of processes that only exist would cost those that go on playing. */
+  const dismiss = async (name) => {
+    played.set(name, (played.get(name) ?? 0) + 1)
+    if (played.get(name) < peerRounds) return
+    await crews.get(name).stop()
+    crews.delete(name)
+  }
   try {
     for (const contender of contenders) {
       bench.note(`starting ${processes} processes of ${contender.name}`)
@@ -45,7 +54,7 @@ async function measureHandOvers(bench, processes) {
     const results = await interleave({
       contenders,
       rounds: bench.rounds(9, 21),
-      roundsOf: ({ kind }) => (kind === 'peer' ? bench.fewRounds(1, 3) : Number.POSITIVE_INFINITY),
+      roundsOf: ({ kind }) => (kind === 'peer' ? peerRounds : Number.POSITIVE_INFINITY),
       warmUp: 0,
       ...bench.pace,
       async turn(contender) {
@@ -58,6 +67,7 @@ async function measureHandOvers(bench, processes) {
         const { sends } = contender
         const commands =
           (after.commands(sends) - before.commands(sends)) / Math.max(1, round.turns.length)
+        if (contender.kind === 'peer') await dismiss(contender.name)
         return { ...handOvers(round, processes, forMs), commands }
       },
     })

@@ -5,12 +5,14 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { contenderNamed } from '../contenders/index.mjs'
+import { Ends } from './ends.mjs'
 import { FreeLocks, instant, StandingLine, turn } from './lanes.mjs'
 
 const job = JSON.parse(process.argv[2])
 const opened = await contenderNamed(job.contender).open(job)
 let standing
 let free
+let ends
 
 const orders = {
   /** Every lane goes on until the time is over. */
@@ -30,6 +32,16 @@ const orders = {
     const lock = (_, at) => opened.lock(`key ${at}`)
     free ??= new FreeLocks(Array.from({ length: locks }, lock), lanes)
     return await free.take(forMs)
+  },
+
+  /** Gives the lock from one end to the other, so often; the ends of another lock are closed. */
+  async give({ name, url, times, settleMs }) {
+    if (ends?.name !== name) {
+      await ends?.close()
+      const at = { ...job, url }
+      ends = await Ends.open(() => contenderNamed(job.contender).open(at), name, url)
+    }
+    return await ends.handOffs(times, settleMs, job.contender)
   },
 
   /** Every lane has the lock once; what is not done within `capMs` is left undone. */
@@ -97,7 +109,7 @@ async function costOf(turns, work) {
 
 process.on('message', (message) => {
   if (message === null) {
-    opened.close().then(() => process.disconnect())
+    Promise.all([ends?.close(), opened.close()]).then(() => process.disconnect())
     return
   }
   const { order, ...details } = message
