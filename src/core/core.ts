@@ -102,8 +102,7 @@ export class Core {
   }
 
   /**
-   * Aborts when nothing is awaited any more. All who wait share it: a signal of its own would cost
-   * each of them as much as a call.
+   * Aborts when nothing is awaited any more. One for all who wait: a signal costs as much as a call.
    */
   get ended(): AbortSignal {
     return this.#ending.signal

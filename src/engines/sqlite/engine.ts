@@ -131,8 +131,6 @@ export class SqliteEngine implements Engine {
   }
 
   release(place: Place, options: ReleaseOptions = {}): Promise<boolean> {
-    // Whatever becomes of the release: a wait for news would keep the process alive.
-    this.#news.left(place)
     return this.#database.run(
       'release',
       place.name,
@@ -142,7 +140,10 @@ export class SqliteEngine implements Engine {
         line?.save()
         return released
       },
-      (released) => released,
+      (released) => {
+        this.#news.left(place)
+        return released
+      },
       options.force === true ? undefined : (transaction) => quickRelease(transaction, place),
     )
   }
