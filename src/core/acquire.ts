@@ -10,6 +10,9 @@ import { backoffMs } from './retry.ts'
 import { trustedUntil } from './tending.ts'
 import type { AcquireTrace } from './traces.ts'
 
+/** Why a call stops to listen. Told once and for all: an abort without a reason makes an error. */
+const SETTLED: Error = new Error('The call is over')
+
 /** Whoever wants to know what becomes of a request, and is told one end of it. */
 export interface Asker {
   /** What watchers outside were told of the call. */
@@ -51,7 +54,9 @@ export class Acquisition implements Tended {
   #overdueSince: number | undefined
   /** The lease was handed out. */
   #won = false
-  #listens = false
+  #listening: AbortController | undefined
+  /** The engine was asked for news and has not answered. */
+  #awaiting = false
   #seen: Waiting | undefined
   #occupant: Occupant | undefined
   #answeredAt: number
@@ -213,23 +218,28 @@ export class Acquisition implements Tended {
     const aliveMs = this.place.waitTtlMs / 3
     const soon = waiting.lookMs < aliveMs
     renewal.schedule(this, soon ? waiting.lookMs : aliveMs, soon ? 0 : aliveMs / 2)
-    if (!this.#listens) void this.#listen()
+    if (this.#listening === undefined) void this.#listen()
   }
 
-  /** Waits for pushes for as long as the call waits. Leaving the place ends it too. */
+  /** Waits for pushes for as long as the call waits. */
   async #listen(): Promise<void> {
-    const { clock, ended, engine, renewal } = this.#core
-    this.#listens = true
+    const { clock, controllers, engine, renewal } = this.#core
+    const listening = controllers.take()
+    this.#listening = listening
     try {
       while (!this.#settled) {
-        const news = await engine.wait(this.place, ended)
-        if (this.#settled) return
+        this.#awaiting = true
+        const news = await engine.wait(this.place, listening.signal)
+        this.#awaiting = false
+        if (this.#settled) break
         if (news.state === 'held') this.#granted(news, this.place.grantTtlMs, clock.now())
         else renewal.hurry(this)
       }
+      controllers.giveBack(listening)
     } catch {
       // Without pushes the looks go on; the next one that finds the place waiting listens again.
-      this.#listens = false
+      this.#awaiting = false
+      this.#listening = undefined
     }
   }
 
@@ -261,6 +271,7 @@ export class Acquisition implements Tended {
     this.#core.renewal.stop(this)
     this.#stopListening?.()
     answer()
+    if (this.#awaiting) this.#listening?.abort(SETTLED)
   }
 
   #silence(problem: string, outcome: 'none' | 'unknown' = 'unknown'): EngineError {

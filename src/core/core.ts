@@ -1,4 +1,4 @@
-import { onAbort } from './abort.ts'
+import { Controllers } from './abort.ts'
 import { writeAbout } from './about.ts'
 import type { Clock, Random } from './clock.ts'
 import type { Context } from './context.ts'
@@ -42,6 +42,8 @@ export class Core {
   readonly renewal: Renewal
   readonly reentry: Reentry
   readonly traces: Traces
+  /** For those who wait for news of the engine. */
+  readonly controllers: Controllers = new Controllers()
   /** Where callers of this process pass a mutex among themselves, by what they ask for. */
   readonly handovers: Map<string, Handover> = new Map()
   /** Closing gives nothing back: what is held ends with its ttl. */
@@ -66,8 +68,6 @@ export class Core {
     this.#host = parts.host
     this.#pid = parts.pid
     this.#plainAbout = writeAbout({ host: parts.host, pid: parts.pid })
-    // Waits come and go. With one callback that stays, none of them sets up what they share.
-    onAbort(this.ended, () => {})
     this.#unheard = parts.engine.onLoss?.((cause) =>
       this.reentry.outside(() => this.#loseAll(cause)),
     )
@@ -99,13 +99,6 @@ export class Core {
   /** Aborts when the Holdfast is about to be closed. */
   get closing(): AbortSignal {
     return this.#closing.signal
-  }
-
-  /**
-   * Aborts when nothing is awaited any more. One for all who wait: a signal costs as much as a call.
-   */
-  get ended(): AbortSignal {
-    return this.#ending.signal
   }
 
   /** From here on every call is refused. */

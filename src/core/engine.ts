@@ -236,8 +236,7 @@ export interface Engine {
    * Resolves when something changed for a place whose last standing was `waiting`: to `held` when a
    * push carried the grant, else to a `waiting` with `lookMs` 0, which says that a look is due.
    * News that came between `acquire` and this call are not lost. Rejects with the signal's reason.
-   * It also resolves when this engine releases the place or finds that it holds: one signal serves
-   * any number of waits, and none leaves a listener behind.
+   * Once it has settled, nothing of it listens to the signal, which may serve another wait.
    */
   wait(place: Place, signal: AbortSignal): Promise<Standing>
   /**

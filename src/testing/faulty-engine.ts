@@ -90,11 +90,13 @@ class FaultyEngine implements Engine {
 
   async wait(place: Place, signal: AbortSignal): Promise<Standing> {
     const faults = this.#faults('push')
-    for (;;) {
-      const standing = await this.#engine.wait(place, signal)
-      await this.#delay(faults, signal)
-      if (!this.#happens(faults, 'loseRequest')) return standing
-    }
+    const standing = await this.#engine.wait(place, signal)
+    await this.#delay(faults, signal)
+    if (!this.#happens(faults, 'loseRequest')) return standing
+    return await new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+      if (signal.aborted) reject(signal.reason as Error)
+    })
   }
 
   async renew(places: readonly Place[]): Promise<readonly (Standing | Unknown)[]> {

@@ -1,4 +1,3 @@
-import { onAbort } from '../../core/abort.ts'
 import type { Clock } from '../../core/clock.ts'
 import type {
   Claim,
@@ -82,7 +81,7 @@ export class MemoryEngine implements Engine {
       const settled = () => {
         mailbox.waits.delete(onNews)
         this.#aborts.delete(onEnd)
-        stopListening()
+        signal.removeEventListener('abort', onAbort)
       }
       const onNews = (news: Held | Waiting) => {
         settled()
@@ -93,9 +92,10 @@ export class MemoryEngine implements Engine {
         if (!mailbox.expected && mailbox.waits.size === 0) this.#mailboxes.delete(keyOf(place))
         reject(reason as Error)
       }
+      const onAbort = () => onEnd(signal.reason)
       mailbox.waits.add(onNews)
       this.#aborts.add(onEnd)
-      const stopListening = onAbort(signal, () => onEnd(signal.reason))
+      signal.addEventListener('abort', onAbort)
     })
   }
 

@@ -104,7 +104,7 @@ export class RedisEngine implements Engine {
         this.#news.looking(claim)
         standing = await this.#acquire({ ...claim, ticket: standing.ticket })
       }
-      if (standing.state !== 'waiting') this.#news.forget(claim.identity, standing)
+      if (standing.state !== 'waiting') this.#news.forget(claim.identity)
       return standing
     } catch (error) {
       // After an unknown outcome a push may still come; the caller will repeat or release.
@@ -244,16 +244,15 @@ export class RedisEngine implements Engine {
       if (reply[0] === 'held' && this.#tooFew(answer.replicas)) {
         return { state: 'unknown', error: this.#replicaError('renew', place, answer.replicas) }
       }
+      // A place that the line lost comes back, and goes on listening.
+      if (reply[0] === 'held') this.#news.forget(place.identity)
       if (reply[0] === 'unknown') {
         const problem = permissionProblem(text(reply[1]), call.script, [
           this.#keys(place.name).lock,
         ])
         return { state: 'unknown', error: passing('renew', place.name, 'unknown', problem) }
       }
-      const standing = this.#renewed(place, reply, sentAt)
-      // A place that the line lost comes back, and goes on listening.
-      if (standing.state === 'held') this.#news.forget(place.identity, standing)
-      return standing
+      return this.#renewed(place, reply, sentAt)
     })
   }
 

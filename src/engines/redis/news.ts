@@ -1,4 +1,3 @@
-import { onAbort } from '../../core/abort.ts'
 import { ByIdentity, type Kept } from '../../core/by-identity.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Place, Standing } from '../../core/engine.ts'
@@ -53,12 +52,8 @@ export class News {
     return this.#expected.size === 0
   }
 
-  /** Expects nothing more of a place. Whoever waits for it is told how it stands, or to look. */
-  forget(identity: string, standing: Standing = LOOK): void {
-    const expected = this.#expected.get(identity)
-    if (expected === undefined) return
+  forget(identity: string): void {
     this.#expected.delete(identity)
-    expected.wake?.(standing)
   }
 
   /** The line has the place, and this channel for it. */
@@ -125,19 +120,20 @@ export class News {
       if (signal.aborted) return reject(signal.reason as Error)
       if (this.#closed) return reject(closedError(place.name))
       const expected = this.expect(place)
-      const { news } = expected
-      if (news !== undefined) {
+      if (expected.news !== undefined) {
+        const { news } = expected
         expected.news = undefined
         if (news.state === 'held') this.forget(place.identity)
         return resolve(news)
       }
-      const stopListening = onAbort(signal, () => {
+      const onAbort = () => {
         expected.wake = undefined
         reject(signal.reason as Error)
-      })
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
       expected.wake = (news) => {
         expected.wake = undefined
-        stopListening()
+        signal.removeEventListener('abort', onAbort)
         if (news instanceof Error) reject(news)
         else resolve(news)
       }
@@ -147,8 +143,8 @@ export class News {
   #tell(expected: Expected, news: Standing): void {
     if (expected.wake !== undefined) {
       // Nothing is expected of a place that was granted.
-      if (news.state === 'held') this.forget(expected.identity, news)
-      else expected.wake(news)
+      if (news.state === 'held') this.forget(expected.place.identity)
+      expected.wake(news)
     } else if (news.state === 'held' || expected.news?.state !== 'held') {
       // A grant must not be covered by a later hint to look.
       expected.news = news

@@ -1,4 +1,3 @@
-import { onAbort } from '../../core/abort.ts'
 import { ByIdentity, type Kept } from '../../core/by-identity.ts'
 import { Chain, type Chained } from '../../core/chain.ts'
 import type { Held, Place, Waiting } from '../../core/engine.ts'
@@ -15,7 +14,8 @@ type Name = Pick<Place, 'name' | 'identity'>
 interface Wait extends Chained<Wait> {
   readonly resolve: (news: Told) => void
   readonly reject: (reason: Error) => void
-  readonly stopListening: () => void
+  readonly signal: AbortSignal
+  readonly onAbort: () => void
 }
 
 /**
@@ -144,15 +144,17 @@ export class News {
         this.#forget(mailbox)
         return resolve(news)
       }
-      const stopListening = onAbort(signal, () => {
+      const onAbort = () => {
         this.#end(mailbox, wait)
         if (!mailbox.expected && mailbox.waits.size === 0) this.#forget(mailbox)
         reject(signal.reason as Error)
-      })
+      }
+      signal.addEventListener('abort', onAbort)
       const wait: Wait = {
         resolve,
         reject,
-        stopListening,
+        signal,
+        onAbort,
         chain: undefined,
         previous: undefined,
         next: undefined,
@@ -194,7 +196,7 @@ export class News {
   #end(mailbox: Mailbox, wait: Wait): void {
     mailbox.waits.delete(wait)
     this.#waits -= 1
-    wait.stopListening()
+    wait.signal.removeEventListener('abort', wait.onAbort)
     if (this.#waits === 0) this.#onIdle()
   }
 

@@ -126,17 +126,6 @@ function waits({ describe, property }: Suite, form: Form): void {
       assert.equal(asWaiting(await look(a!, waiter)).ahead, 0)
     })
 
-    property('ends when its place is released', needs, async (world) => {
-      const [a] = await processes(world, 1)
-      const make = placesOf(form)
-      const waiter = make()
-      await take(a!, make())
-      await queue(a!, waiter)
-      const news = a!.wait(waiter, new AbortController().signal)
-      await a!.release(waiter)
-      assert.notEqual((await outcome(world, news)).state, 'held')
-    })
-
     property('leaves no listener on its signal', { ...needs, push: true }, async (world) => {
       const [a, b] = await processes(world, 2)
       const make = placesOf(form)
