@@ -53,7 +53,7 @@ export function anyOf(signals: readonly AbortSignal[]): readonly [AbortSignal, (
 }
 
 /** Most controllers that are kept for later. */
-const MOST_IDLE = 64
+const MOST_IDLE = 1000
 
 /** Controllers that are used again and again: to make one costs as much as to make a request. */
 export class Controllers {
