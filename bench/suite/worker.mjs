@@ -109,7 +109,7 @@ async function costOf(turns, work) {
 
 process.on('message', (message) => {
   if (message === null) {
-    Promise.all([ends?.close(), opened.close()]).then(() => process.disconnect())
+    void Promise.all([ends?.close(), opened.close()]).then(() => process.disconnect())
     return
   }
   const { order, ...details } = message
