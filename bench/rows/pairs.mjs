@@ -21,11 +21,12 @@ async function takeAndRelease(bench, { rounds, forMs, locks, lanes }) {
   const crews = new Map()
   const play = ({ name }, ms) => crews.get(name).free({ locks, lanes, forMs: ms })
   try {
-    await Promise.all(
-      contenders.map(async (one) => {
-        crews.set(one.name, await Crew.start(one, 1, { url: server.url }))
-      }),
-    )
+    const starts = contenders.map(async (one) => {
+      crews.set(one.name, await Crew.start(one, 1, { url: server.url }))
+    })
+    // Those that start later than one that fails are to be stopped as well.
+    await Promise.allSettled(starts)
+    await Promise.all(starts)
     for (const contender of contenders) await play(contender, bench.warmMs / 5)
     const results = await interleave({
       contenders,
