@@ -27,7 +27,7 @@ async function takeAndRelease(bench, { rounds, forMs, locks, lanes }) {
     // Those that start later than one that fails are to be stopped as well.
     await Promise.allSettled(starts)
     await Promise.all(starts)
-    for (const contender of contenders) await play(contender, bench.warmMs / 5)
+    for (const contender of contenders) await play(contender, bench.warmMs / 10)
     const results = await interleave({
       contenders,
       rounds,
