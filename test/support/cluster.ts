@@ -217,10 +217,15 @@ class Cluster implements RunningCluster {
   }
 
   async migrate(slot: number, target: ClusterNode): Promise<SlotMigration> {
-    const owner = (await this.#seen()).find((one) => owns(one, slot))
-    const source = this.#node(owner?.id, `the primary of slot ${slot}`)
-    await target.server.call('cluster', 'setslot', slot, 'importing', source.id)
-    await source.server.call('cluster', 'setslot', slot, 'migrating', target.id)
+    const begin = async (): Promise<ClusterNode> => {
+      const owner = (await this.#seen()).find((one) => owns(one, slot))
+      const source = this.#node(owner?.id, `the primary of slot ${slot}`)
+      await target.server.call('cluster', 'setslot', slot, 'importing', source.id)
+      await source.server.call('cluster', 'setslot', slot, 'migrating', target.id)
+      return source
+    }
+    // After a move or a failover the nodes do not agree at once on who owns the slot.
+    const source = await until(begin, { what: `slot ${slot} to begin to move` })
     return {
       async moveKeys() {
         const { host, port } = target.server
