@@ -97,7 +97,7 @@ function takeArguments(claim: Claim, terms: Terms): Arguments {
   const { identity, ttlMs, lockDelayMs, minHoldMs, about, fence = 0 } = claim
   const aliveMs = Math.max(ttlMs + lockDelayMs, minHoldMs)
   const keepMs = Math.max(terms.keepMs, aliveMs)
-  const delayed = lockDelayMs === 0 ? `0 ${about}` : `${lockDelayMs} ${about}`
+  const delayed = `${lockDelayMs} ${about}`
   const waiting = waitingTerms(claim, terms)
   if (minHoldMs === 0 && fence === 0) {
     return [identity, terms.notAfterMs, ttlMs, aliveMs, keepMs, delayed, waiting]
