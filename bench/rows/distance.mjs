@@ -46,11 +46,12 @@ async function measureDistance(bench, delayMs) {
     // Longer than it lies between two rounds: not all renew what they hold.
     const crew = await Crew.start(contender, 1, { url: server.url, ttlMs: 300_000 })
     crews.set(name, crew)
-    if (token) for (const list of ['near', name]) await server.client.rpush(list, 'token')
+    const near = `near ${name}`
+    if (token) for (const list of [near, name]) await server.client.rpush(list, 'token')
     if (kind === 'peer') return
     // Without the distance, for the code to be compiled: a hand-off takes a millisecond or two.
     const warm = { url: server.url, times: bench.warmMs / 10, settleMs: 0 }
-    await crew.order('give', { ...warm, name: token ? 'near' : `near ${name}` })
+    await crew.order('give', { ...warm, name: near })
   }
   try {
     for (const contender of contenders) await start(contender)

@@ -2,6 +2,8 @@ import { Crew } from '../suite/crew.mjs'
 import { interleave, measured, ratio } from '../suite/rounds.mjs'
 import { startServer } from '../suite/servers.mjs'
 
+const MANY = { locks: 1000, lanes: 64 }
+
 /** Each contender with the floor that uses the same client. */
 const floorOf = ({ name }) => (name.endsWith('node-redis') ? 'raw, node-redis' : 'raw, ioredis')
 
@@ -27,7 +29,8 @@ async function takeAndRelease(bench, { rounds, forMs, locks, lanes }) {
     // Those that start later than one that fails are to be stopped as well.
     await Promise.allSettled(starts)
     await Promise.all(starts)
-    for (const contender of contenders) await play(contender, bench.warmMs / 10)
+    // Many at once, so that all code is soon compiled.
+    for (const crew of crews.values()) await crew.free({ ...MANY, forMs: bench.warmMs / 10 })
     const results = await interleave({
       contenders,
       rounds,
@@ -92,8 +95,6 @@ export const pairs = {
     return { entries, verdicts }
   },
 }
-
-const MANY = { locks: 1000, lanes: 64 }
 
 export const manyKeys = {
   name: 'many-keys',

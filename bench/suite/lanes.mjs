@@ -24,13 +24,12 @@ export async function turn(lock, turns) {
 /** Takes and leaves free locks in turn, several at once. */
 export class FreeLocks {
   #locks
-  #lanes
   #next = 0
   #gate = new Gate()
 
   constructor(locks, lanes) {
     this.#locks = locks
-    this.#lanes = lanes
+    this.lanes = lanes
   }
 
   async take(forMs) {
@@ -40,7 +39,7 @@ export class FreeLocks {
     const lane = async () => {
       for (; instant() < end; pairs++) await this.#pair()
     }
-    await Promise.all(Array.from({ length: this.#lanes }, lane))
+    await Promise.all(Array.from({ length: this.lanes }, lane))
     return { pairs, ms: (instant() - from) / 1e6, overlaps: this.#gate.overlaps }
   }
 

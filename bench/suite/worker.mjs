@@ -30,7 +30,7 @@ const orders = {
   /** So many lanes take so many free locks in turn. */
   async free({ locks, lanes, forMs }) {
     const lock = (_, at) => opened.lock(`key ${at}`)
-    free ??= new FreeLocks(Array.from({ length: locks }, lock), lanes)
+    if (free?.lanes !== lanes) free = new FreeLocks(Array.from({ length: locks }, lock), lanes)
     return await free.take(forMs)
   },
 

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { onAbort } from './abort.ts'
+import { anyOf, onAbort } from './abort.ts'
 
 describe('onAbort', () => {
   it('calls everybody once, over one listener', () => {
@@ -34,5 +34,30 @@ describe('onAbort', () => {
     const stop = onAbort(controller.signal, () => stop())
     controller.abort()
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
+  })
+})
+
+describe('anyOf', () => {
+  it('aborts with the first, for its reason', () => {
+    const [one, other] = [new AbortController(), new AbortController()]
+    const [signal] = anyOf([one.signal, other.signal])
+    other.abort('other')
+    one.abort('one')
+    expect(signal.reason).toBe('other')
+  })
+
+  it('has aborted where one of them has', () => {
+    const [signal] = anyOf([new AbortController().signal, AbortSignal.abort('before')])
+    expect(signal.reason).toBe('before')
+  })
+
+  it('leaves no listener once it is let go', () => {
+    const controller = new AbortController()
+    const [signal, letGo] = anyOf([controller.signal])
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1)
+    letGo()
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
+    controller.abort('late')
+    expect(signal.aborted).toBe(false)
   })
 })

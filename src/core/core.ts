@@ -1,7 +1,7 @@
-import { Controllers } from './abort.ts'
 import { writeAbout } from './about.ts'
 import type { Clock, Random } from './clock.ts'
 import type { Context } from './context.ts'
+import { Controllers } from './controllers.ts'
 import type { Engine, Kind, Place, ReleaseOptions, Shape } from './engine.ts'
 import { closedError, type EngineError, UnsupportedError } from './errors.ts'
 import { Events } from './events.ts'

@@ -96,14 +96,18 @@ function lineOf({ lock, fence, line, alive, places }: LockKeys): string[] {
 function takeArguments(claim: Claim, terms: Terms): Arguments {
   const { identity, ttlMs, lockDelayMs, minHoldMs, about, fence = 0 } = claim
   const aliveMs = Math.max(ttlMs + lockDelayMs, minHoldMs)
-  const keepMs = Math.max(terms.keepMs, aliveMs)
-  const delayed = `${lockDelayMs} ${about}`
-  const waiting = waitingTerms(claim, terms)
-  if (minHoldMs === 0 && fence === 0) {
-    return [identity, terms.notAfterMs, ttlMs, aliveMs, keepMs, delayed, waiting]
-  }
-  const args = [identity, terms.notAfterMs, ttlMs, aliveMs, keepMs, delayed, waiting, fence]
-  return minHoldMs === 0 ? args : [...args, minHoldMs]
+  const args: (string | number)[] = [
+    identity,
+    terms.notAfterMs,
+    ttlMs,
+    aliveMs,
+    Math.max(terms.keepMs, aliveMs),
+    `${lockDelayMs} ${about}`,
+    waitingTerms(claim, terms),
+  ]
+  if (minHoldMs > 0) args.push(fence, minHoldMs)
+  else if (fence > 0) args.push(fence)
+  return args
 }
 
 let lastTerms = { grantTtlMs: 0, waitTtlMs: 0, wait: false, channel: '', text: '' }
